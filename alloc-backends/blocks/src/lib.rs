@@ -1,0 +1,1 @@
+//! An interpreter heap of linked blocks from the raw domain.

@@ -1,0 +1,1 @@
+//! The raw domain on linked_list_allocator, behind any lock.

@@ -1,0 +1,1 @@
+//! The raw domain on the system allocator.

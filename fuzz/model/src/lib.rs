@@ -1,0 +1,1 @@
+//! The sequential model that fuzz targets and property tests compare against.

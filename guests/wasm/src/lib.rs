@@ -1,0 +1,1 @@
+//! WebAssembly programs as a guest of the Archipelago kernel.

@@ -1,0 +1,2 @@
+//! The Archipelago kernel.
+#![no_std]

@@ -1,0 +1,1 @@
+//! The loom host and the protocol models.

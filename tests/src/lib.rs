@@ -1,0 +1,1 @@
+//! Suites that run against every host.

@@ -1,0 +1,1 @@
+//! A small stack machine, the second guest that keeps the interface honest.
