@@ -1,0 +1,332 @@
+//! Errors: one small `Copy` enum per operation, and one umbrella.
+//!
+//! Each variant has a stable code, the same in Rust, in C and in the command; `docs/errors.md` lists them.
+//! No error allocates, and no kernel path formats one.
+
+use crate::memory::{AllocError, Domain};
+
+errors! {
+    /// Why a config is refused (SPEC C3, C5).
+    pub enum ConfigError {
+        /// An own heap needs the extension check.
+        OwnHeapWithoutExtensionCheck = 0x0101 => "config: use_main_obmalloc is off but check_multi_interp_extensions is off too; extensions that are not made for several interpreters would share objects across heaps: switch the check on, or use main's heap",
+        /// Main's heap is protected by main's GIL only.
+        OwnGilWithMainHeap = 0x0102 => "config: gil is own but use_main_obmalloc is on; main's heap is protected by main's GIL only: use an own heap, or share the GIL",
+        /// The value of `gil` has no meaning.
+        UnknownGil = 0x0103 => "config: gil has a value without meaning: use default (0), shared (1) or own (2)",
+        /// The memory limit is below what the interpreter itself takes.
+        LimitBelowFootprint = 0x0104 => "config: the memory limit is below what an interpreter takes before it runs anything: raise the limit",
+        /// No setting has this name.
+        UnknownField = 0x0105 => "config: no setting has this name: see InterpreterConfig for the names",
+        /// The setting wants a value of another type.
+        WrongType = 0x0106 => "config: the value has the wrong type for this setting: flags want a bool, gil wants a string, limits want a number",
+        /// The text for `gil` is not one of its names.
+        BadGilName = 0x0107 => "config: gil wants one of: default, shared, own",
+        /// The switch interval or the deadline is longer than the host's clock can tell.
+        DurationTooLong = 0x0108 => "config: a duration is longer than the host's clock can tell: see Clock::MAX",
+    }
+}
+
+errors! {
+    /// Why a runtime was not initialized or finalized (SPEC R2).
+    pub enum RuntimeError {
+        /// Not initialized, or finalized already.
+        NotRunning = 0x0201 => "runtime: it is not initialized, or finalized already: call initialize first",
+        /// Another thread is in the middle of it.
+        InProgress = 0x0202 => "runtime: another thread is initializing or finalizing it: wait for that thread",
+        /// No memory for the main interpreter.
+        NoMemory = 0x0203 => "runtime: the raw domain has no memory for the main interpreter: give it a larger region",
+        /// The main interpreter could not be started; its guest refused.
+        MainFailed = 0x0204 => "runtime: the guest of the main interpreter could not start: see the guest's own report",
+        /// Asked under a running token of this thread.
+        AlreadyAttached = 0x0205 => "runtime: this thread has a thread state attached: detach first",
+        /// Threads are still active in an interpreter. Finalization goes on when called again.
+        StillActive = 0x0206 => "runtime: threads are still active in an interpreter: let them return, then call finalize again",
+        /// Asked inside an interrupt handler.
+        InInterrupt = 0x0207 => "runtime: not allowed inside an interrupt handler: do it from a thread",
+        /// An observer vetoed.
+        Vetoed = 0x0208 => "runtime: an observer vetoed: ask its owner",
+    }
+}
+
+errors! {
+    /// Why an interpreter was not created (SPEC L1, L16). Nothing is left behind.
+    pub enum CreateError {
+        /// The runtime is not running.
+        NotRunning = 0x0301 => "create: the runtime is not running: call initialize first",
+        /// The config is refused; see [`InterpreterConfig::validate`](crate::config::InterpreterConfig::validate) for the reason.
+        BadConfig = 0x0302 => "create: the config is refused: validate() says why",
+        /// No memory.
+        NoMemory = 0x0303 => "create: the raw domain has no memory for another interpreter: end one, or give it a larger region",
+        /// The memory limit is below what the interpreter and its guest take before they run anything.
+        LimitBelowFootprint = 0x0304 => "create: the memory limit is below what the interpreter and its guest take before they run anything: raise the limit",
+        /// An observer vetoed.
+        Vetoed = 0x0305 => "create: an observer vetoed the interpreter: ask its owner",
+        /// The guest could not start.
+        GuestFailed = 0x0306 => "create: the guest could not start in the new interpreter: see the guest's own report",
+        /// Asked under a running token of this thread.
+        AlreadyAttached = 0x0307 => "create: this thread has a thread state attached: do it inside detach",
+        /// Asked inside an interrupt handler.
+        InInterrupt = 0x0308 => "create: not allowed inside an interrupt handler: do it from a thread",
+        /// The main interpreter is ending.
+        MainEnding = 0x0309 => "create: the main interpreter is ending: nothing new can start",
+    }
+}
+
+errors! {
+    /// Why a thread state was not made (SPEC T1).
+    pub enum ThreadError {
+        /// The interpreter is not there: never was, or ended.
+        NotFound = 0x0401 => "thread state: no interpreter has this id now: it ended or never was",
+        /// The interpreter is finalizing.
+        Finalizing = 0x0402 => "thread state: the interpreter is finalizing: no new threads",
+        /// No memory.
+        NoMemory = 0x0403 => "thread state: no memory: end other thread states, or raise the limit",
+        /// Asked inside an interrupt handler.
+        InInterrupt = 0x0404 => "thread state: not allowed inside an interrupt handler: do it from a thread",
+        /// It is attached, or a frame of it is open.
+        InUse = 0x0405 => "thread state: it is attached or a frame of it is open: detach it first",
+        /// It has not been cleared.
+        NotCleared = 0x0406 => "thread state: it must be cleared before it is deleted",
+        /// It belongs to another interpreter, or is deleted.
+        Stale = 0x0407 => "thread state: it was deleted, or its interpreter ended",
+    }
+}
+
+errors! {
+    /// Why a thread state was not attached (SPEC T2, T7, G6).
+    pub enum AttachError {
+        /// The interpreter or the thread state ended.
+        Ended = 0x0501 => "attach: the interpreter of this thread state ended: make a new one",
+        /// The interpreter is finalizing: threads leave it now.
+        Finalizing = 0x0502 => "attach: the interpreter is finalizing: return from the thread",
+        /// This thread has a thread state attached, or this thread state is attached.
+        AlreadyAttached = 0x0503 => "attach: this thread holds a GIL already, or the thread state is attached: use enter, or detach first",
+        /// The thread would wait for itself.
+        WouldDeadlock = 0x0504 => "attach: the thread would wait for itself: leave the outer frame first",
+        /// Asked inside an interrupt handler.
+        InInterrupt = 0x0505 => "attach: not allowed inside an interrupt handler: add a pending call",
+        /// The thread state belongs to another runtime.
+        WrongRuntime = 0x0506 => "attach: the thread state belongs to another runtime: use the runtime that made it",
+        /// More activations than the state word can count.
+        TooMany = 0x0507 => "attach: too many open activations in this interpreter: let some return",
+        /// No memory for a thread state.
+        NoMemory = 0x0508 => "attach: no memory for a thread state: end others, or raise the limit",
+        /// Nothing is attached.
+        NotAttached = 0x0509 => "attach: no thread state is attached on this thread: attach one first",
+        /// The interpreter is still being created.
+        NotReady = 0x050a => "attach: the interpreter is still being created: wait until create returned",
+    }
+}
+
+errors! {
+    /// Why an interpreter was not ended (SPEC L3, L8, L10). Unless the text says otherwise nothing changed.
+    pub enum EndError {
+        /// No interpreter has this id now.
+        NotFound = 0x0601 => "end: no interpreter has this id now: it ended or never was",
+        /// The main interpreter cannot be ended while the runtime runs.
+        Main = 0x0602 => "end: the main interpreter ends with the runtime: call finalize",
+        /// It is the current interpreter of this thread.
+        Current = 0x0603 => "end: this is the current interpreter of this thread: leave it first",
+        /// It is running.
+        Running = 0x0604 => "end: the interpreter is running: wait for its run, or interrupt it",
+        /// Another thread is ending it.
+        InProgress = 0x0605 => "end: another thread is ending it: wait for that thread",
+        /// Activations are left after the time limit. The interpreter stays valid and finalizing; the last activation to leave completes the end.
+        StillActive = 0x0606 => "end: threads are still active in the interpreter after the time limit; everything stays valid and the last one to leave completes the end",
+        /// This thread has a frame of it open and would wait for itself.
+        WouldDeadlock = 0x0607 => "end: this thread has a frame of the interpreter open and would wait for itself: return from it first",
+        /// This thread has a thread state attached.
+        AlreadyAttached = 0x0608 => "end: this thread has a thread state attached: do it inside detach",
+        /// An observer vetoed.
+        Vetoed = 0x0609 => "end: an observer vetoed: ask its owner",
+        /// Not created through this interface.
+        Foreign = 0x060a => "end: the interpreter was not created through this interface: its owner ends it",
+        /// Asked inside an interrupt handler.
+        InInterrupt = 0x060b => "end: not allowed inside an interrupt handler: do it from a thread",
+        /// Nothing is attached where the raw layer wants the thread state given attached.
+        NotAttached = 0x060c => "end: the thread state given must be attached on this thread",
+        /// Thread states are left where the low-level delete wants none.
+        ThreadsLeft = 0x060d => "end: thread states are left: clear the interpreter first",
+        /// The low-level delete wants a cleared interpreter.
+        NotCleared = 0x060e => "end: the interpreter must be cleared before it is deleted",
+    }
+}
+
+errors! {
+    /// Why a lookup by id failed (SPEC R3, L6).
+    pub enum LookupError {
+        /// No interpreter has this id now.
+        NotFound = 0x0701 => "lookup: no interpreter has this id now: it ended or never was",
+        /// The handle is of an earlier cycle of the runtime, or of another runtime.
+        WrongCycle = 0x0702 => "lookup: the handle is of an earlier cycle or of another runtime: get a new one",
+        /// The runtime is not running.
+        NotRunning = 0x0703 => "lookup: the runtime is not running: call initialize first",
+        /// The count would fall below zero.
+        NotReferenced = 0x0704 => "lookup: the interpreter has no reference to give back",
+    }
+}
+
+errors! {
+    /// Why running code is told to stop (SPEC E3, E5, E6). From a safepoint or a fallible call on a token.
+    pub enum Interrupt {
+        /// The interpreter is finalizing: return from the thread.
+        Finalizing = 0x0801 => "interrupt: the interpreter is finalizing: return from the thread",
+        /// Somebody interrupted the interpreter.
+        Requested = 0x0802 => "interrupt: the interpreter was interrupted from outside",
+        /// The deadline passed.
+        Deadline = 0x0803 => "interrupt: the deadline passed: raise it, or do less",
+        /// The fuel is used up.
+        OutOfFuel = 0x0804 => "interrupt: the fuel is used up: refill it, or do less",
+        /// A pending call failed.
+        PendingFailed = 0x0805 => "interrupt: a pending call failed: see its own report",
+    }
+}
+
+errors! {
+    /// Why an act is refused to an interpreter (SPEC C6).
+    pub enum PermitError {
+        /// `allow_fork` is off.
+        Fork = 0x0901 => "permit: fork is refused: allow_fork is off in this interpreter's config",
+        /// `allow_exec` is off.
+        Exec = 0x0902 => "permit: exec is refused: allow_exec is off in this interpreter's config",
+        /// `allow_threads` is off.
+        Threads = 0x0903 => "permit: starting a thread is refused: allow_threads is off in this interpreter's config",
+        /// `allow_daemon_threads` is off.
+        DaemonThreads = 0x0904 => "permit: starting a daemon thread is refused: allow_daemon_threads is off in this interpreter's config",
+        /// `check_multi_interp_extensions` is on and the extension does not support several interpreters.
+        Extension = 0x0905 => "permit: the extension does not support several interpreters and check_multi_interp_extensions is on in this interpreter's config",
+        /// The interpreter ended.
+        NotFound = 0x0906 => "permit: no interpreter has this id now: it ended or never was",
+    }
+}
+
+errors! {
+    /// Why a guest's state was not handed out, or a run not started (SPEC P1, L7).
+    pub enum GuestError {
+        /// The interpreter has no guest.
+        NoGuest = 0x0a01 => "guest: this interpreter was created without a guest",
+        /// The interpreter runs another guest.
+        WrongGuest = 0x0a02 => "guest: this interpreter runs another guest: ask for that one",
+        /// Something runs in the interpreter's main slot already (SPEC L7).
+        AlreadyRunning = 0x0a03 => "guest: the interpreter is running already: wait for that run, or use another thread state",
+        /// Nothing to resume.
+        NotRunning = 0x0a04 => "guest: nothing was left to resume: call exec or call first",
+        /// No memory for the guest's state.
+        NoMemory = 0x0a05 => "guest: no memory for the guest's state: raise the limit",
+        /// The guest does not do this.
+        Unsupported = 0x0a06 => "guest: it does not offer this operation",
+        /// The guest refused to start.
+        StartFailed = 0x0a07 => "guest: it could not start: see its own report",
+    }
+}
+
+errors! {
+    /// Why a pending call was not added (SPEC E2).
+    pub enum PendingError {
+        /// The node is queued already.
+        AlreadyQueued = 0x0b01 => "pending call: this node is queued already: wait until it ran, or use another",
+        /// The interpreter is finalizing or ended.
+        Ended = 0x0b02 => "pending call: the interpreter is finalizing or ended",
+    }
+}
+
+errors! {
+    /// Why a handle was not resolved (SPEC O3).
+    pub enum HandleError {
+        /// The handle belongs to another interpreter.
+        WrongInterpreter = 0x0c01 => "handle: it belongs to another interpreter: send the value instead",
+        /// The handle was released, or its interpreter ended.
+        Stale = 0x0c02 => "handle: it was released already, or its slot has another value",
+        /// The handle is of another runtime or an earlier cycle.
+        WrongRuntime = 0x0c03 => "handle: it is of another runtime or of an earlier cycle",
+        /// No memory for the handle table.
+        NoMemory = 0x0c04 => "handle: no memory for the table of handles: release others, or raise the limit",
+    }
+}
+
+errors! {
+    /// Why a deadline was not set (SPEC E5).
+    pub enum DeadlineError {
+        /// Longer than the host's clock can tell, or there is no clock.
+        TooLong = 0x0d01 => "deadline: longer than the host's clock can tell, or the host has no clock: see Clock::MAX",
+    }
+}
+
+/// Any error of the kernel.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error {
+    /// See [`ConfigError`].
+    Config(ConfigError),
+    /// See [`RuntimeError`].
+    Runtime(RuntimeError),
+    /// See [`CreateError`].
+    Create(CreateError),
+    /// See [`ThreadError`].
+    Thread(ThreadError),
+    /// See [`AttachError`].
+    Attach(AttachError),
+    /// See [`EndError`].
+    End(EndError),
+    /// See [`LookupError`].
+    Lookup(LookupError),
+    /// See [`Interrupt`].
+    Interrupt(Interrupt),
+    /// See [`PermitError`].
+    Permit(PermitError),
+    /// See [`GuestError`].
+    Guest(GuestError),
+    /// See [`PendingError`].
+    Pending(PendingError),
+    /// See [`HandleError`].
+    Handle(HandleError),
+    /// See [`DeadlineError`].
+    Deadline(DeadlineError),
+    /// See [`AllocError`].
+    Alloc(AllocError),
+}
+
+macro_rules! umbrella {
+    ($($variant:ident($inner:ident)),+ $(,)?) => {
+        impl Error {
+            /// The stable code of the error inside.
+            pub const fn code(self) -> u16 {
+                match self { $(Error::$variant(e) => e.code(),)+ }
+            }
+        }
+
+        impl core::fmt::Display for Error {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                match self { $(Error::$variant(e) => core::fmt::Display::fmt(e, f),)+ }
+            }
+        }
+
+        impl core::error::Error for Error {}
+
+        $(impl From<$inner> for Error {
+            fn from(e: $inner) -> Self {
+                Error::$variant(e)
+            }
+        })+
+    };
+}
+
+umbrella! {
+    Config(ConfigError), Runtime(RuntimeError), Create(CreateError), Thread(ThreadError), Attach(AttachError),
+    End(EndError), Lookup(LookupError), Interrupt(Interrupt), Permit(PermitError), Guest(GuestError),
+    Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError),
+}
+
+impl core::fmt::Display for AllocError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let domain = match self.domain {
+            Domain::Raw => "raw",
+            Domain::Mem => "mem",
+            Domain::Object => "object",
+        };
+        write!(f, "alloc: {} bytes asked of the {domain} domain: {}", self.requested, self.cause.text())
+    }
+}
+
+impl core::error::Error for AllocError {}

@@ -1,0 +1,3 @@
+//! The GIL.
+mod policy;
+pub use policy::{Blocking, GilPolicy, Interval};

@@ -1,0 +1,67 @@
+//! What the embedder supplies: locks, memory, time, blocking and the slot for the current thread state.
+//!
+//! Mutual exclusion, memory and the slot cannot be checked by the kernel, so their traits are `unsafe` to
+//! implement. Clock, park, thread identity and observers are safe traits: no answer of theirs, however
+//! wrong, may cause undefined behaviour.
+
+mod clock;
+mod lock;
+mod memory;
+mod park;
+mod slot;
+
+pub use clock::{Clock, NoClock};
+pub use lock::{RawGil, RawGilFair, RawGilTimed, RawLock};
+pub use memory::{Exhausted, Heap, RawAlloc, Swept};
+pub use park::{NoPark, Park, Wake};
+pub use slot::CurrentSlot;
+
+use crate::gil::GilPolicy;
+
+/// One host: everything the kernel needs from outside, behind one type parameter.
+///
+/// The trait is safe, so memory safety depends on none of its methods. Values that must not change under
+/// the kernel (the runtime's lock, the raw domain) are handed to [`Runtime::new`](crate::runtime::Runtime::new).
+pub trait Host: Sized + Send + Sync + 'static {
+    /// Short critical sections of the runtime.
+    type Lock: RawLock;
+    /// The long-held lock of an interpreter.
+    type Gil: RawGil;
+    /// How a thread waits for a GIL and how a holder that was asked hands it over.
+    type GilPolicy: GilPolicy<Self::Gil>;
+    /// Blocking until woken.
+    type Park: Park;
+    /// Time.
+    type Clock: Clock;
+    /// The raw domain.
+    type Raw: RawAlloc;
+    /// The mem and object domains of one interpreter.
+    type Heap: Heap<Self::Raw>;
+    /// The slot for the current thread state.
+    type Slot: CurrentSlot;
+
+    /// The host's clock.
+    fn clock(&self) -> &Self::Clock;
+
+    /// The host's way to block.
+    fn park(&self) -> &Self::Park;
+
+    /// A number unique in the program for each initialization of a runtime, so that two runtimes do not
+    /// answer to each other's handles. The kernel has no static to count in.
+    fn new_cycle(&self) -> u64;
+
+    /// A number that differs between threads (or cores) alive at the same time. Used to assert the lock
+    /// order in debug builds, for nothing else.
+    fn thread_id(&self) -> usize;
+
+    /// True inside an interrupt handler, where the host can tell. Operations that could block answer
+    /// `InInterrupt` there.
+    fn in_interrupt(&self) -> bool {
+        false
+    }
+
+    /// Called in short waits. A host with threads yields here.
+    fn relax(&self) {
+        crate::sync::spin_loop();
+    }
+}

@@ -1,0 +1,55 @@
+//! The three domains, and why an allocation failed.
+
+/// Which memory a block comes from (SPEC M1; CPython's `PyMemAllocatorDomain`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Domain {
+    /// Thread-safe, usable with nothing attached.
+    Raw,
+    /// The interpreter's heap, for buffers and tables.
+    Mem,
+    /// The interpreter's heap, for objects.
+    Object,
+}
+
+impl Domain {
+    /// Every domain, in the order of the accounts.
+    pub const ALL: [Domain; 3] = [Domain::Raw, Domain::Mem, Domain::Object];
+}
+
+errors! {
+    /// Why memory was refused (SPEC M5).
+    pub enum AllocCause {
+        /// The backend has no such block.
+        Exhausted = 0x0e01 => "the backend is exhausted: free something, or give it a larger region",
+        /// The interpreter's limit would be passed.
+        HardLimit = 0x0e02 => "the interpreter's memory limit would be passed: free something, or raise the limit",
+        /// The interpreter is finalizing.
+        Finalizing = 0x0e03 => "the interpreter is finalizing: return from the thread",
+        /// The size does not fit the address space.
+        TooLarge = 0x0e04 => "the size does not fit the address space: ask for less",
+        /// The backend returned a block that is shorter than asked.
+        BackendShort = 0x0e05 => "the backend returned a block shorter than asked: repair the backend",
+        /// The backend returned a misaligned block.
+        BackendMisaligned = 0x0e06 => "the backend returned a misaligned block: repair the backend",
+        /// The backend returned a block outside its own region.
+        BackendOutside = 0x0e07 => "the backend returned a block outside its region: repair the backend",
+    }
+}
+
+/// Memory was refused: which domain, how much, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllocError {
+    /// The domain that was asked.
+    pub domain: Domain,
+    /// The bytes that were asked for.
+    pub requested: usize,
+    /// The reason.
+    pub cause: AllocCause,
+}
+
+impl AllocError {
+    /// The stable code of the cause.
+    pub const fn code(self) -> u16 {
+        self.cause.code()
+    }
+}

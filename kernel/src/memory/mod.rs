@@ -1,0 +1,3 @@
+//! Memory: domains, accounts, ledger.
+mod domain;
+pub use domain::{AllocCause, AllocError, Domain};
