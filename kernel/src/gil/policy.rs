@@ -1,4 +1,5 @@
 //! How a thread waits for a GIL and how a holder that was asked lets go: one policy per tier of [`RawGil`].
+#![allow(unsafe_code)]
 
 use core::time::Duration;
 

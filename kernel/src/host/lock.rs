@@ -3,6 +3,7 @@
 //! They have `fn new()` instead of a constant because loom's atomics cannot be made in a const. An
 //! acquisition returns [`RawLock::Held`], which carries what the release needs: a guard of `lock_api` 0.5,
 //! the restore state of a critical section, or nothing.
+#![allow(unsafe_code)]
 
 use core::time::Duration;
 

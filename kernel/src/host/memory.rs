@@ -1,4 +1,5 @@
 //! Memory: the raw domain and the heap of one interpreter.
+#![allow(unsafe_code)]
 
 use core::{alloc::Layout, ops::Range, ptr::NonNull};
 

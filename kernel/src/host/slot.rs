@@ -1,4 +1,5 @@
 //! The slot for the current thread state.
+#![allow(unsafe_code)]
 
 /// One word per thread (or per core, where threads do not exist) that the kernel owns.
 ///

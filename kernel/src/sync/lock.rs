@@ -1,4 +1,5 @@
 //! A short lock around data, with the lock order asserted in debug builds.
+#![allow(unsafe_code)]
 
 use crate::host::RawLock;
 #[cfg(debug_assertions)]
