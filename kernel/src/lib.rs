@@ -5,6 +5,7 @@
 #[macro_use]
 mod macros;
 
+pub mod config;
 pub mod error;
 pub mod gil;
 pub mod host;

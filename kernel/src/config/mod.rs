@@ -1,0 +1,86 @@
+//! The settings of one interpreter: presets, rules and permissions (SPEC C1 to C7).
+//!
+//! A config is a value. Nothing in the kernel writes to the one it was given; an interpreter keeps its own
+//! read-only copy (SPEC C4).
+
+mod gil_choice;
+mod permit;
+mod preset;
+mod rules;
+mod value;
+
+pub use gil_choice::GilChoice;
+pub use permit::Act;
+pub use value::ConfigValue;
+
+use core::time::Duration;
+
+/// One table for the fields, their getters, their `with_` methods and their names.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident / $with:ident: $type:ty,)+) => {
+        /// How an interpreter is made and what it may do.
+        ///
+        /// Start from a preset and change what differs:
+        ///
+        /// ```
+        /// use archipelago_kernel::config::{GilChoice, InterpreterConfig};
+        ///
+        /// let config = InterpreterConfig::isolated()
+        ///     .with_allow_daemon_threads(true)
+        ///     .with_memory_limit(Some(64 * 1024));
+        /// assert_eq!(config.gil(), GilChoice::Own);
+        /// assert_eq!(config.validate(), Ok(()));
+        /// ```
+        #[non_exhaustive]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct InterpreterConfig {
+            $($name: $type,)+
+        }
+
+        impl InterpreterConfig {
+            $(
+                $(#[$doc])*
+                pub const fn $name(&self) -> $type {
+                    self.$name
+                }
+
+                #[doc = concat!("This config with another [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+                #[must_use]
+                pub const fn $with(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )+
+        }
+    };
+}
+
+settings! {
+    /// Main's heap serves this interpreter too. It is protected by main's GIL, so the GIL must be shared.
+    use_main_obmalloc / with_use_main_obmalloc: bool,
+    /// Forking the process is allowed.
+    allow_fork / with_allow_fork: bool,
+    /// Replacing the process is allowed. Spawning another one is never refused.
+    allow_exec / with_allow_exec: bool,
+    /// Starting threads is allowed.
+    allow_threads / with_allow_threads: bool,
+    /// Starting daemon threads is allowed, provided that `allow_threads` is on.
+    allow_daemon_threads / with_allow_daemon_threads: bool,
+    /// Extensions that do not support several interpreters are refused.
+    check_multi_interp_extensions / with_check_multi_interp_extensions: bool,
+    /// Which GIL protects the interpreter.
+    gil / with_gil: GilChoice,
+    /// The most bytes the interpreter may hold, what it needs to start included; a request beyond fails.
+    memory_limit / with_memory_limit: Option<usize>,
+    /// How long a waiter leaves the holder alone before it asks for the GIL. Without a value the GIL's
+    /// default stays.
+    switch_interval / with_switch_interval: Option<Duration>,
+    /// How long one run may take before it is interrupted.
+    deadline / with_deadline: Option<Duration>,
+    /// How many units of work one run may do before it is interrupted.
+    fuel / with_fuel: Option<u64>,
+    /// Every run gets a thread of its own, instead of the caller's.
+    always_new_thread / with_always_new_thread: bool,
+    /// Only the thread that was attached first may be attached.
+    bound_to_thread / with_bound_to_thread: bool,
+}

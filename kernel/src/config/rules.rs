@@ -1,0 +1,45 @@
+//! Which configs are refused (SPEC C3).
+
+use core::time::Duration;
+
+use super::{GilChoice, InterpreterConfig};
+use crate::error::ConfigError;
+
+impl InterpreterConfig {
+    /// The rules that the config alone can break.
+    ///
+    /// `allow_daemon_threads` without `allow_threads` breaks none: it means no threads.
+    pub const fn validate(&self) -> Result<(), ConfigError> {
+        if !self.use_main_obmalloc && !self.check_multi_interp_extensions {
+            // Such an extension keeps its objects in process-wide variables: with two heaps an object would
+            // be freed to a heap it is not from.
+            return Err(ConfigError::OwnHeapWithoutExtensionCheck);
+        }
+        if self.use_main_obmalloc && matches!(self.gil, GilChoice::Own) {
+            // CPython accepts this one. Two threads would then use main's heap at the same time.
+            return Err(ConfigError::OwnGilWithMainHeap);
+        }
+        Ok(())
+    }
+
+    /// The rules that take a runtime to break: `footprint` is what an interpreter holds before it runs
+    /// anything, `longest` the longest duration that the host's clock can tell.
+    pub fn validate_for(&self, footprint: usize, longest: Duration) -> Result<(), ConfigError> {
+        if self.memory_limit.is_some_and(|limit| limit < footprint) {
+            return Err(ConfigError::LimitBelowFootprint);
+        }
+        if [self.switch_interval, self.deadline].into_iter().flatten().any(|asked| asked > longest) {
+            return Err(ConfigError::DurationTooLong);
+        }
+        Ok(())
+    }
+
+    /// The copy an interpreter keeps: `default` is stored as `shared`.
+    #[must_use]
+    pub const fn resolved(self) -> Self {
+        match self.gil {
+            GilChoice::Default => self.with_gil(GilChoice::Shared),
+            GilChoice::Shared | GilChoice::Own => self,
+        }
+    }
+}
