@@ -34,18 +34,16 @@ errors! {
         NotRunning = 0x0201 => "runtime: it is not initialized, or finalized already: call initialize first",
         /// Another thread is in the middle of it.
         InProgress = 0x0202 => "runtime: another thread is initializing or finalizing it: wait for that thread",
-        /// No memory for the main interpreter.
-        NoMemory = 0x0203 => "runtime: the raw domain has no memory for the main interpreter: give it a larger region",
-        /// The main interpreter could not be started; its guest refused.
-        MainFailed = 0x0204 => "runtime: the guest of the main interpreter could not start: see the guest's own report",
         /// Asked under a running token of this thread.
         AlreadyAttached = 0x0205 => "runtime: this thread has a thread state attached: detach first",
         /// Threads are still active in an interpreter. Finalization goes on when called again.
         StillActive = 0x0206 => "runtime: threads are still active in an interpreter: let them return, then call finalize again",
         /// Asked inside an interrupt handler.
         InInterrupt = 0x0207 => "runtime: not allowed inside an interrupt handler: do it from a thread",
-        /// An observer vetoed.
-        Vetoed = 0x0208 => "runtime: an observer vetoed: ask its owner",
+    }
+    wraps {
+        /// The main interpreter could not be created.
+        Main(CreateError),
     }
 }
 
@@ -54,12 +52,8 @@ errors! {
     pub enum CreateError {
         /// The runtime is not running.
         NotRunning = 0x0301 => "create: the runtime is not running: call initialize first",
-        /// The config is refused; see [`InterpreterConfig::validate`](crate::config::InterpreterConfig::validate) for the reason.
-        BadConfig = 0x0302 => "create: the config is refused: validate() says why",
-        /// No memory.
+        /// No memory for the interpreter itself.
         NoMemory = 0x0303 => "create: the raw domain has no memory for another interpreter: end one, or give it a larger region",
-        /// The memory limit is below what the interpreter and its guest take before they run anything.
-        LimitBelowFootprint = 0x0304 => "create: the memory limit is below what the interpreter and its guest take before they run anything: raise the limit",
         /// An observer vetoed.
         Vetoed = 0x0305 => "create: an observer vetoed the interpreter: ask its owner",
         /// The guest could not start.
@@ -70,6 +64,10 @@ errors! {
         InInterrupt = 0x0308 => "create: not allowed inside an interrupt handler: do it from a thread",
         /// The main interpreter is ending.
         MainEnding = 0x0309 => "create: the main interpreter is ending: nothing new can start",
+    }
+    wraps {
+        /// The config is refused.
+        Config(ConfigError),
     }
 }
 
@@ -212,12 +210,16 @@ errors! {
         AlreadyRunning = 0x0a03 => "guest: the interpreter is running already: wait for that run, or use another thread state",
         /// Nothing to resume.
         NotRunning = 0x0a04 => "guest: nothing was left to resume: call exec or call first",
-        /// No memory for the guest's state.
-        NoMemory = 0x0a05 => "guest: no memory for the guest's state: raise the limit",
         /// The guest does not do this.
         Unsupported = 0x0a06 => "guest: it does not offer this operation",
         /// The guest refused to start.
         StartFailed = 0x0a07 => "guest: it could not start: see its own report",
+    }
+    wraps {
+        /// No memory for the guest's state.
+        Alloc(AllocError),
+        /// The run was told to stop.
+        Interrupt(Interrupt),
     }
 }
 
@@ -240,8 +242,6 @@ errors! {
         Stale = 0x0c02 => "handle: it was released already, or its slot has another value",
         /// The handle is of another runtime or an earlier cycle.
         WrongRuntime = 0x0c03 => "handle: it is of another runtime or of an earlier cycle",
-        /// No memory for the handle table.
-        NoMemory = 0x0c04 => "handle: no memory for the table of handles: release others, or raise the limit",
     }
 }
 

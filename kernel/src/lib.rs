@@ -7,7 +7,21 @@ mod macros;
 
 pub mod config;
 pub mod error;
+pub mod eval;
 pub mod gil;
+pub mod guest;
 pub mod host;
+pub mod interpreter;
 pub mod memory;
+pub mod object;
+pub mod observe;
+
+pub mod runtime;
 mod sync;
+pub mod thread;
+
+pub use error::Error;
+pub use host::Host;
+pub use interpreter::{Interpreter, InterpreterId};
+pub use runtime::Runtime;
+pub use thread::{Attached, ThreadState};

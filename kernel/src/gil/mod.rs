@@ -1,3 +1,209 @@
-//! The GIL.
+//! The GIL: the host's lock below, the kernel's policy above it.
+//!
+//! A voluntary release may be overtaken by whoever runs: handing over at every release would be a convoy. A
+//! waiter asks the holder by its breaker; a holder that was asked lets go at its next safepoint and does not
+//! take the GIL again before somebody else had it (SPEC G3).
+
+#![allow(unsafe_code)]
+
 mod policy;
+
 pub use policy::{Blocking, GilPolicy, Interval};
+
+use core::{
+    cell::{Cell, UnsafeCell},
+    ptr,
+    time::Duration,
+};
+
+use crate::{
+    eval::breaker::DROP_GIL,
+    host::{Clock, Host, RawGil},
+    interpreter::InterpreterHead,
+    runtime::Runtime,
+    sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+    thread::slot::{Status, ThreadSlot},
+};
+
+/// CPython's default switch interval.
+pub const DEFAULT_SWITCH_INTERVAL: Duration = Duration::from_millis(5);
+
+/// What a GIL looks like from outside, at the moment of asking (SPEC G5).
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GilStats {
+    /// A thread state holds it.
+    pub held: bool,
+    /// Threads that wait for it.
+    pub waiters: usize,
+    /// How often another thread state took it than had it before. Wraps.
+    pub switches: usize,
+}
+
+/// One GIL.
+///
+/// Invariant [G1]: `held` is `Some` exactly while a thread is between `take` and `release`; only that thread
+/// touches `held` and `last`.
+pub(crate) struct Gil<H: Host> {
+    raw: H::Gil,
+    held: UnsafeCell<Option<<H::Gil as RawGil>::Held>>,
+    owner: AtomicPtr<ThreadSlot>,
+    waiters: AtomicUsize,
+    switches: AtomicUsize,
+    last: Cell<*const ThreadSlot>,
+    interval_us: AtomicU32,
+}
+
+fn add(word: &AtomicUsize, more: usize) {
+    word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+}
+
+impl<H: Host> Gil<H> {
+    pub(crate) fn new() -> Self {
+        Gil {
+            raw: H::Gil::new(),
+            held: UnsafeCell::new(None),
+            owner: AtomicPtr::new(ptr::null_mut()),
+            waiters: AtomicUsize::new(0),
+            switches: AtomicUsize::new(0),
+            last: Cell::new(ptr::null()),
+            interval_us: AtomicU32::new(0),
+        }
+    }
+
+    /// For the next interpreter that owns it, while nobody holds it or waits.
+    pub(crate) fn renew(&self, interval: Duration) {
+        self.last.set(ptr::null());
+        self.switches.store(0, Ordering::Relaxed);
+        self.set_interval(interval);
+    }
+
+    pub(crate) fn set_interval(&self, interval: Duration) {
+        self.interval_us.store(u32::try_from(interval.as_micros()).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::from_micros(self.interval_us.load(Ordering::Relaxed).into())
+    }
+
+    /// Blocks until this thread holds the GIL through `me`.
+    #[inline]
+    pub(crate) fn take(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
+        rt.assert_unlocked();
+        let held = match self.raw.try_lock() {
+            Some(held) => held,
+            None => self.wait(rt, me, interpreter),
+        };
+        // SAFETY: [G1] this thread just acquired the raw GIL.
+        unsafe { *self.held.get() = Some(held) };
+        self.publish(me, interpreter);
+    }
+
+    #[inline]
+    fn publish(&self, me: &ThreadSlot, interpreter: &InterpreterHead) {
+        self.owner.store(ptr::from_ref(me).cast_mut(), Ordering::Release);
+        if self.last.get() != ptr::from_ref(me) {
+            self.last.set(me);
+            add(&self.switches, 1);
+            add(&interpreter.switches, 1);
+        }
+        me.set_status(Status::Attached);
+        if H::GilPolicy::ASKS_ONCE {
+            // Pairs with the fence in `wait`: either the waiter sees this owner and asks it, or this owner
+            // sees the waiter and asks itself.
+            fence(Ordering::SeqCst);
+            if self.waiters.load(Ordering::Relaxed) > 0 {
+                me.breaker.set(DROP_GIL);
+            }
+        }
+    }
+
+    #[cold]
+    fn wait(
+        &self,
+        rt: &Runtime<H>,
+        me: &ThreadSlot,
+        interpreter: &InterpreterHead,
+    ) -> <H::Gil as RawGil>::Held {
+        me.set_status(Status::Waiting);
+        self.waiters.fetch_add(1, Ordering::AcqRel);
+        if H::GilPolicy::ASKS_ONCE {
+            fence(Ordering::SeqCst);
+        }
+        let clock = rt.host().clock();
+        let start = clock.now();
+        let mut seen = self.switches.load(Ordering::Relaxed);
+        let held = H::GilPolicy::wait(&self.raw, self.interval(), &mut || {
+            let now = self.switches.load(Ordering::Relaxed);
+            // A switch since the last look means that the holder has not had its whole interval yet.
+            if now == seen || H::GilPolicy::ASKS_ONCE {
+                self.ask();
+            }
+            seen = now;
+        });
+        self.waiters.fetch_sub(1, Ordering::AcqRel);
+        // GIL fields of the interpreter: this thread holds its GIL now.
+        add(&interpreter.waits, 1);
+        let waited = clock.between(start, clock.now()).as_micros();
+        add(&interpreter.waited_us, usize::try_from(waited).unwrap_or(usize::MAX));
+        held
+    }
+
+    fn ask(&self) {
+        // SAFETY: thread slots are type-stable while the runtime lives; a late request finds a stale slot.
+        if let Some(owner) = unsafe { self.owner.load(Ordering::Acquire).as_ref() } {
+            owner.breaker.set(DROP_GIL);
+        }
+    }
+
+    fn take_back(&self) -> <H::Gil as RawGil>::Held {
+        self.owner.store(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: [G1] the caller of `release` or `hand_over` holds the GIL, so `held` is its own, and `Some`.
+        unsafe { (*self.held.get()).take().unwrap_unchecked() }
+    }
+
+    /// Lets the GIL go.
+    ///
+    /// # Safety
+    /// This thread holds this GIL.
+    #[inline]
+    pub(crate) unsafe fn release(&self) {
+        let held = self.take_back();
+        // SAFETY: `held` comes from the acquisition in `take` on this thread.
+        unsafe { self.raw.unlock(held) }
+    }
+
+    /// Answers a drop request: somebody who waits gets the GIL, then this thread takes it again.
+    ///
+    /// # Safety
+    /// This thread holds this GIL through `me`, a thread state of `interpreter`.
+    pub(crate) unsafe fn hand_over(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
+        if self.waiters.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let seen = self.switches.load(Ordering::Relaxed);
+        let held = self.take_back();
+        // SAFETY: `held` comes from the acquisition in `take` on this thread.
+        unsafe { H::GilPolicy::hand_over(&self.raw, held) };
+        while self.waiters.load(Ordering::Acquire) > 0 && self.switches.load(Ordering::Acquire) == seen {
+            rt.host().relax();
+        }
+        self.take(rt, me, interpreter);
+    }
+
+    /// The GIL stays held; from now on through `me`. Swap under one GIL.
+    ///
+    /// # Safety
+    /// This thread holds this GIL, and `me` is a thread state of `interpreter`, which uses this GIL.
+    pub(crate) unsafe fn rename(&self, me: &ThreadSlot, interpreter: &InterpreterHead) {
+        self.publish(me, interpreter);
+    }
+
+    pub(crate) fn stats(&self) -> GilStats {
+        GilStats {
+            held: !self.owner.load(Ordering::Relaxed).is_null(),
+            waiters: self.waiters.load(Ordering::Relaxed),
+            switches: self.switches.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -13,7 +13,7 @@ use core::time::Duration;
 /// * Between a return of `lock` (or `Some` from `try_lock`) and the matching `unlock` no other such call on
 ///   the same value returns.
 /// * What was written before `unlock` is visible after the next acquisition.
-/// * The lock works at the address where it stands when it is first used, and is not moved afterwards.
+/// * A lock that is free may be moved.
 pub unsafe trait RawLock: Send + Sync + 'static {
     /// What an acquisition returns and its release needs.
     type Held;

@@ -60,6 +60,12 @@ pub trait Host: Sized + Send + Sync + 'static {
         false
     }
 
+    /// A deadline was armed that passes after `within`: the time for the next
+    /// [`tick`](crate::runtime::Runtime::tick) may have come nearer. Called with no lock held.
+    fn deadline_armed(&self, within: core::time::Duration) {
+        let _ = within;
+    }
+
     /// Called in short waits. A host with threads yields here.
     fn relax(&self) {
         crate::sync::spin_loop();

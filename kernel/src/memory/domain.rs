@@ -37,7 +37,7 @@ errors! {
 }
 
 /// Memory was refused: which domain, how much, why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AllocError {
     /// The domain that was asked.
     pub domain: Domain,
@@ -51,5 +51,15 @@ impl AllocError {
     /// The stable code of the cause.
     pub const fn code(self) -> u16 {
         self.cause.code()
+    }
+
+    /// The name of the cause.
+    pub const fn name(self) -> &'static str {
+        self.cause.name()
+    }
+
+    /// The text of the cause.
+    pub const fn text(self) -> &'static str {
+        self.cause.text()
     }
 }

@@ -1,0 +1,13 @@
+//! Evaluation: the breaker, pending calls, fuel, and the frame evaluation function.
+
+pub(crate) mod breaker;
+pub(crate) mod pending;
+mod safepoint;
+
+pub use pending::{PendingCall, PendingFailed, PendingFn};
+
+use crate::{guest::Step, thread::Attached};
+
+/// The function that evaluates the innermost frame of a thread state (SPEC E7, PEP 523). `throwing` asks it
+/// to raise the current exception in that frame. The guest's own is [`Guest::eval`](crate::guest::Guest::eval).
+pub type FrameEval<H> = for<'i> fn(&mut Attached<'i, H>, throwing: bool) -> Step;

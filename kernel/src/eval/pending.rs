@@ -1,0 +1,134 @@
+//! Pending calls: work that another thread or an interrupt handler leaves for whoever holds the GIL
+//! (SPEC E2, `Py_AddPendingCall`).
+//!
+//! The nodes belong to the caller and live for ever, so adding one takes no memory and no lock.
+
+#![allow(unsafe_code)]
+
+use core::{cell::Cell, ptr};
+
+use crate::{
+    host::Host,
+    sync::{AtomicPtr, AtomicU32, Ordering},
+    thread::Attached,
+};
+
+/// A pending call reports that it failed; the running code gets [`Interrupt::PendingFailed`](crate::error::Interrupt::PendingFailed).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingFailed;
+
+/// The function of a pending call.
+pub type PendingFn<H> = for<'i> fn(&mut Attached<'i, H>, usize) -> Result<(), PendingFailed>;
+
+/// At most so many calls run at one safepoint; the rest waits for the next (CPython's `MAXPENDINGCALLSLOOP`).
+pub(crate) const MOST_PER_PASS: usize = 100;
+
+/// One pending call, owned by the caller for ever and usable again once it ran.
+///
+/// ```text
+/// queued   0 free → 1 queued (add) → 0 free (taken out, before it runs)
+/// ```
+#[repr(C)]
+pub struct PendingCall<H: Host> {
+    node: PendingNode,
+    run: PendingFn<H>,
+    argument: usize,
+}
+
+pub(crate) struct PendingNode {
+    queued: AtomicU32,
+    next: AtomicPtr<PendingNode>,
+}
+
+impl<H: Host> PendingCall<H> {
+    const_unless_loom! {
+        /// A call of `run` with `argument`.
+        pub const fn new(run: PendingFn<H>, argument: usize) -> Self {
+            let node = PendingNode { queued: AtomicU32::new(0), next: AtomicPtr::new(ptr::null_mut()) };
+            PendingCall { node, run, argument }
+        }
+    }
+
+    /// Whether it waits to be run.
+    pub fn is_queued(&self) -> bool {
+        self.node.queued.load(Ordering::Acquire) != 0
+    }
+
+    pub(crate) fn node(&'static self) -> &'static PendingNode {
+        &self.node
+    }
+
+    /// Runs the call behind `node`.
+    ///
+    /// # Safety
+    /// `node` was pushed by `Runtime<H>` as part of a `PendingCall<H>`.
+    pub(crate) unsafe fn run(
+        node: &'static PendingNode,
+        cx: &mut Attached<'_, H>,
+    ) -> Result<(), PendingFailed> {
+        // SAFETY: the node is the first field of a `repr(C)` PendingCall<H> that lives for ever.
+        let call = unsafe { &*ptr::from_ref(node).cast::<PendingCall<H>>() };
+        (call.run)(cx, call.argument)
+    }
+}
+
+/// The calls that wait for one interpreter. Pushed from anywhere; taken out under the GIL.
+pub(crate) struct PendingList {
+    pushed: AtomicPtr<PendingNode>,
+    /// GIL: taken from `pushed` already, oldest first.
+    ready: Cell<*const PendingNode>,
+    /// GIL: a pass is under way; a call that meets a safepoint must not start another.
+    pub(crate) running: Cell<bool>,
+}
+
+impl PendingList {
+    pub(crate) fn new() -> Self {
+        PendingList {
+            pushed: AtomicPtr::new(ptr::null_mut()),
+            ready: Cell::new(ptr::null()),
+            running: Cell::new(false),
+        }
+    }
+
+    /// `false`: the node is queued already.
+    #[must_use]
+    pub(crate) fn push(&self, node: &'static PendingNode) -> bool {
+        if node.queued.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        let mut top = self.pushed.load(Ordering::Relaxed);
+        loop {
+            node.next.store(top, Ordering::Relaxed);
+            let new = ptr::from_ref(node).cast_mut();
+            match self.pushed.compare_exchange_weak(top, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => top = now,
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.get().is_null() && self.pushed.load(Ordering::Acquire).is_null()
+    }
+
+    /// The oldest call. Under the GIL.
+    pub(crate) fn pop(&self) -> Option<&'static PendingNode> {
+        if self.ready.get().is_null() {
+            let mut top = self.pushed.swap(ptr::null_mut(), Ordering::Acquire);
+            let mut oldest = ptr::null_mut::<PendingNode>();
+            // SAFETY: nodes live for ever, and those taken by the swap belong to this list alone.
+            while let Some(node) = unsafe { top.as_ref() } {
+                let below = node.next.load(Ordering::Relaxed);
+                node.next.store(oldest, Ordering::Relaxed);
+                oldest = top;
+                top = below;
+            }
+            self.ready.set(oldest);
+        }
+        // SAFETY: as above.
+        let node = unsafe { self.ready.get().as_ref() }?;
+        self.ready.set(node.next.load(Ordering::Relaxed));
+        node.queued.store(0, Ordering::Release);
+        Some(node)
+    }
+}

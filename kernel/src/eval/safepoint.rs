@@ -1,0 +1,125 @@
+//! Safepoints: where running code lets others in and is told to stop.
+
+#![allow(unsafe_code)]
+
+use crate::{
+    error::{DeadlineError, Interrupt},
+    eval::breaker::{DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, OWED, PENDING},
+    eval::pending::{MOST_PER_PASS, PendingCall},
+    host::Host,
+    object,
+    thread::Attached,
+};
+use core::time::Duration;
+
+impl<H: Host> Attached<'_, H> {
+    /// Lets another thread have the GIL if one asked, runs pending calls, releases what is owed, and says
+    /// whether to stop. With nothing to do it is one relaxed load. Call it at back edges and calls.
+    ///
+    /// # Errors
+    /// Why the running code should stop. `Finalizing` is repeated until the thread has left; the others are
+    /// told once.
+    #[inline]
+    pub fn safepoint(&mut self) -> Result<(), Interrupt> {
+        match self.thread().breaker.bits() {
+            0 => Ok(()),
+            _ => self.answer_breaker(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn answer_breaker(&mut self) -> Result<(), Interrupt> {
+        if self.thread().breaker.take(DROP_GIL) != 0 {
+            let place = self.place();
+            // SAFETY: [T1] the token proves that this thread holds the GIL through its place.
+            unsafe { place.interpreter.gil().hand_over(place.rt, place.thread, &place.interpreter.head) };
+        }
+        let breaker = &self.thread().breaker;
+        if breaker.bits() & FINALIZING != 0 {
+            self.place().notice_finalizing();
+            return Err(Interrupt::Finalizing);
+        }
+        if breaker.take(OWED) != 0 {
+            object::settle(self);
+        }
+        if self.thread().breaker.take(PENDING) != 0 {
+            self.run_pending()?;
+        }
+        let breaker = &self.thread().breaker;
+        if breaker.take(INTERRUPT) != 0 {
+            return Err(Interrupt::Requested);
+        }
+        if breaker.take(DEADLINE) != 0 {
+            return Err(Interrupt::Deadline);
+        }
+        Ok(())
+    }
+
+    /// Runs the pending calls, at most a hundred; the rest waits for the next safepoint. Inside a pending
+    /// call it does nothing: one handler at a time.
+    ///
+    /// # Errors
+    /// `PendingFailed` as soon as one fails; the rest waits.
+    pub(crate) fn run_pending(&mut self) -> Result<(), Interrupt> {
+        struct Done<'a, 'i, H: Host>(&'a mut Attached<'i, H>);
+        impl<H: Host> Drop for Done<'_, '_, H> {
+            fn drop(&mut self) {
+                let pending = &self.0.slot().head.pending;
+                pending.running.set(false);
+                if !pending.is_empty() {
+                    self.0.thread().breaker.set(PENDING);
+                }
+            }
+        }
+        if self.slot().head.pending.running.replace(true) {
+            return Ok(());
+        }
+        let done = Done(self);
+        for _ in 0..MOST_PER_PASS {
+            let Some(node) = done.0.slot().head.pending.pop() else { break };
+            // SAFETY: only `Runtime<H>` pushes into the lists of its interpreters, whole PendingCall<H>s.
+            if unsafe { PendingCall::run(node, done.0) }.is_err() {
+                return Err(Interrupt::PendingFailed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes `units` of work off the fuel, if any was set (SPEC E6).
+    ///
+    /// # Errors
+    /// `OutOfFuel` if less was left; it is then zero.
+    #[inline]
+    pub fn spend(&mut self, units: u64) -> Result<(), Interrupt> {
+        let fuel = &self.slot().head.fuel;
+        let Some(left) = fuel.get() else { return Ok(()) };
+        fuel.set(Some(left.saturating_sub(units)));
+        if left < units { Err(Interrupt::OutOfFuel) } else { Ok(()) }
+    }
+
+    /// Fuel left; `None` means that none is set and the work is not limited.
+    pub fn fuel(&self) -> Option<u64> {
+        self.slot().head.fuel.get()
+    }
+
+    /// Sets the fuel.
+    pub fn set_fuel(&mut self, units: Option<u64>) {
+        self.slot().head.fuel.set(units);
+    }
+
+    /// Sets the deadline of this interpreter, from now (SPEC E5); `None` takes it away.
+    ///
+    /// # Errors
+    /// `TooLong` if the host's clock cannot tell it; the old one stands.
+    pub fn set_deadline(&mut self, within: Option<Duration>) -> Result<(), DeadlineError> {
+        match within {
+            Some(within) => self.rt().arm(self.slot(), within),
+            None => {
+                self.rt().locked(|registry| self.rt().disarm(registry, self.slot()));
+                self.thread().breaker.take(DEADLINE);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Creating an interpreter: everything is taken before anything is shown, and a failure at any step gives all
+//! of it back (SPEC L16).
+
+#![allow(unsafe_code)]
+
+use core::{alloc::Layout, ptr};
+
+use crate::{
+    config::{GilChoice, InterpreterConfig},
+    error::{ConfigError, CreateError, GuestError},
+    gil::DEFAULT_SWITCH_INTERVAL,
+    guest::GuestTable,
+    host::{Clock, Host},
+    interpreter::{
+        InterpreterSlot, Phase, Whence,
+        end::{footprint, take_down},
+    },
+    memory::{AllocCause, Domain, raw_allocate, raw_deallocate},
+    observe::Event,
+    runtime::{Runtime, RuntimePhase},
+    thread::{
+        ThreadState,
+        place::Place,
+        session::Session,
+        slot::{ThreadSlot, ThreadWhence},
+    },
+};
+
+impl<H: Host> Runtime<H> {
+    /// Creates an interpreter (`Py_NewInterpreterFromConfig`; SPEC L1, safe layer) and answers a detached
+    /// thread state for it. No OS thread is started. `guest` is the language it runs; without one the host
+    /// runs code of its own on the token.
+    ///
+    /// # Errors
+    /// The reason; nothing is left behind, and the caller stands where it stood.
+    pub fn create(
+        &self,
+        config: &InterpreterConfig,
+        guest: Option<&'static GuestTable<H>>,
+    ) -> Result<ThreadState<'_, H>, CreateError> {
+        self.create_as(config, guest, Whence::Stdlib)
+    }
+
+    /// As [`create`](Self::create), with another origin (SPEC L5).
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub fn create_as(
+        &self,
+        config: &InterpreterConfig,
+        guest: Option<&'static GuestTable<H>>,
+        whence: Whence,
+    ) -> Result<ThreadState<'_, H>, CreateError> {
+        if self.phase() != RuntimePhase::Running {
+            return Err(CreateError::NotRunning);
+        }
+        if Session::attached::<H>().is_some() {
+            return Err(CreateError::AlreadyAttached);
+        }
+        config.validate()?;
+        self.build(config.resolved(), guest, whence)
+    }
+
+    /// Builds an interpreter from a resolved config. Main is exempt from validation (SPEC C4).
+    pub(crate) fn build(
+        &self,
+        config: InterpreterConfig,
+        guest: Option<&'static GuestTable<H>>,
+        whence: Whence,
+    ) -> Result<ThreadState<'_, H>, CreateError> {
+        if self.host().in_interrupt() {
+            return Err(CreateError::InInterrupt);
+        }
+        if config.memory_limit().is_some_and(|limit| limit < footprint::<H>()) {
+            return Err(ConfigError::LimitBelowFootprint.into());
+        }
+        let longest = <H::Clock as Clock>::MAX;
+        if config.deadline().is_some_and(|deadline| deadline > longest) {
+            return Err(ConfigError::DurationTooLong.into());
+        }
+        if self.tell(&Event::InterpreterCreating { config: &config, whence }).is_err() {
+            return Err(CreateError::Vetoed);
+        }
+        let mut taken = Taken { rt: self, thread: None, slot: ptr::null_mut() };
+        let thread = self.new_thread_slot().map_err(|_| CreateError::NoMemory)?;
+        taken.thread = Some(thread);
+        taken.slot = self.new_interpreter_slot().map_err(|_| CreateError::NoMemory)?;
+        let slot = taken.slot;
+        // SAFETY: slots are type-stable, and nobody else reaches this one before it is published.
+        let interpreter = unsafe { &*slot };
+        interpreter.head.word.begin();
+        interpreter.head.renew(config, whence);
+        interpreter.own_gil.renew(config.switch_interval().unwrap_or(DEFAULT_SWITCH_INTERVAL));
+        interpreter.head.account.add(Domain::Raw, footprint::<H>());
+        let generation = self.list_new(slot, thread)?;
+        core::mem::forget(taken);
+
+        let place = Place { rt: self, interpreter, thread };
+        let roll_back = RollBack(place);
+        if let Some(deadline) = config.deadline() {
+            self.arm(interpreter, deadline).map_err(|_| ConfigError::DurationTooLong)?;
+        }
+        self.start_guest(place, guest)?;
+        core::mem::forget(roll_back);
+        let id = interpreter.head.id.get();
+        interpreter.head.word.publish();
+        let _ = self.tell(&Event::InterpreterCreated { id });
+        Ok(ThreadState::new(place, generation, id, thread.number.get()))
+    }
+
+    /// Lists interpreter and thread state: the first step that others could see.
+    fn list_new(&self, slot: *const InterpreterSlot<H>, thread: &ThreadSlot) -> Result<u32, CreateError> {
+        // SAFETY: as in `build`.
+        let interpreter = unsafe { &*slot };
+        let (config, is_main) =
+            (interpreter.head.config.get(), interpreter.head.whence.get() == Whence::Runtime);
+        loop {
+            let listed = self.locked(|registry| {
+                let main = registry.oldest().cast::<InterpreterSlot<H>>();
+                if !is_main {
+                    // SAFETY: main is a slot of this runtime, or null before it is initialized.
+                    let phase = unsafe { main.as_ref() }.map(|main| main.head.word.phase());
+                    if self.phase() != RuntimePhase::Running || phase != Some(Phase::Running) {
+                        return Err(CreateError::MainEnding);
+                    }
+                }
+                let own_or_main = |own: bool| if own || is_main { slot } else { main };
+                interpreter.gil_of.set(own_or_main(config.gil() == GilChoice::Own));
+                interpreter.heap_of.set(own_or_main(!config.use_main_obmalloc()));
+                if !registry.insert(slot.cast()) {
+                    return Ok(Err(registry.table.next_layout()));
+                }
+                Ok(Ok(registry.add_thread(thread, &interpreter.head, ThreadWhence::Init)))
+            })?;
+            match listed {
+                Ok(generation) => return Ok(generation),
+                Err(growth) => self.grow_table(growth)?,
+            }
+        }
+    }
+
+    /// Makes room for more numbers. The memory is taken outside the lock.
+    fn grow_table(&self, growth: Option<(Layout, usize)>) -> Result<(), CreateError> {
+        let (layout, len) = growth.ok_or(CreateError::NoMemory)?;
+        let memory = raw_allocate(self.raw_alloc(), layout).map_err(|_| CreateError::NoMemory)?;
+        let surplus = self.locked(|registry| match registry.table.next_layout() {
+            // SAFETY: the memory is fresh and large enough for the next table, whose length is a power of two.
+            Some((wanted, _)) if wanted == layout => unsafe { registry.table.grow(memory.cast(), len) },
+            // Another thread was faster.
+            _ => Some((memory, layout)),
+        });
+        if let Some((memory, layout)) = surplus {
+            // SAFETY: the block was taken from the raw domain with this layout, and nobody uses it.
+            unsafe { raw_deallocate(self.raw_alloc(), memory, layout) };
+        }
+        Ok(())
+    }
+
+    fn start_guest(
+        &self,
+        place: Place<'_, H>,
+        guest: Option<&'static GuestTable<H>>,
+    ) -> Result<(), CreateError> {
+        let Some(table) = guest else { return Ok(()) };
+        place.interpreter.gil().take(self, place.thread, &place.interpreter.head);
+        // SAFETY: only this thread can reach the interpreter; nothing else is attached on it.
+        let started = unsafe { place.frame(false, |cx| cx.start_guest(table)) };
+        started.map_err(|error| match error {
+            GuestError::Alloc(error) if error.cause == AllocCause::HardLimit => {
+                ConfigError::LimitBelowFootprint.into()
+            }
+            GuestError::Alloc(_) => CreateError::NoMemory,
+            _ => CreateError::GuestFailed,
+        })
+    }
+}
+
+/// What creation took and has not shown yet.
+struct Taken<'rt, H: Host> {
+    rt: &'rt Runtime<H>,
+    thread: Option<&'rt ThreadSlot>,
+    slot: *mut InterpreterSlot<H>,
+}
+
+impl<H: Host> Drop for Taken<'_, H> {
+    fn drop(&mut self) {
+        self.rt.locked(|registry| {
+            if let Some(thread) = self.thread {
+                registry.free_thread_slot(ptr::from_ref(thread).cast_mut());
+            }
+            // SAFETY: the slot, if one was taken, is this creation's alone.
+            if let Some(slot) = unsafe { self.slot.as_ref() } {
+                slot.head.word.finish();
+                registry.free_interpreter_slot(self.slot.cast());
+            }
+        });
+    }
+}
+
+/// Undoes a creation that was listed: the guest could not start, or panicked.
+struct RollBack<'rt, H: Host>(Place<'rt, H>);
+
+impl<H: Host> Drop for RollBack<'_, H> {
+    fn drop(&mut self) {
+        self.0.interpreter.head.word.roll_back();
+        take_down(self.0.rt, self.0.interpreter, None);
+    }
+}

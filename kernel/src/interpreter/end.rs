@@ -1,0 +1,233 @@
+//! Ending an interpreter: the order of DESIGN "Ending", as far as it goes today.
+//!
+//! begin (no new activations) → wait for the open ones (or leave the rest to the last one out) → clearing:
+//! leftover pending calls, guest, objects → heap swept → thread states die, number retired, slot free.
+
+#![allow(unsafe_code)]
+
+use core::{ptr, time::Duration};
+
+use crate::{
+    error::EndError,
+    eval::breaker::FINALIZING,
+    host::{Clock, Host, Park},
+    interpreter::{
+        InterpreterId, InterpreterSlot,
+        word::{BeginEnd, Claim},
+    },
+    memory::Ledger,
+    observe::Event,
+    runtime::Runtime,
+    thread::{
+        Attached,
+        place::Place,
+        session::Session,
+        slot::{ThreadSlot, ThreadWhence},
+    },
+};
+
+/// What an ender waits on.
+pub(crate) fn key<H: Host>(slot: &InterpreterSlot<H>) -> usize {
+    ptr::from_ref(&slot.head.word).addr()
+}
+
+/// How long an end waits for activations to run out: `None` for ever, zero not at all.
+pub type Patience = Option<Duration>;
+
+impl<H: Host> Runtime<H> {
+    /// Ends an interpreter from outside (SPEC L3, L10, L11).
+    ///
+    /// From the moment this begins, attaching answers `Finalizing`, running code is told at its next safepoint
+    /// and blocked waits are woken. Nothing is taken down while an activation is open.
+    ///
+    /// # Errors
+    /// `StillActive` if `patience` ran out: everything stays valid, and the last activation to leave completes
+    /// the end (an observer gets the ledger). Otherwise nothing changed.
+    pub fn end(&self, id: InterpreterId, patience: Patience) -> Result<Ledger, EndError> {
+        if id.is_main() {
+            return Err(EndError::Main);
+        }
+        let slot = self.locked(|registry| self.listed(registry, id)).map_err(|_| EndError::NotFound)?;
+        refuse_own_frames::<H>(slot)?;
+        if self.tell(&Event::InterpreterClearing { id }).is_err() {
+            return Err(EndError::Vetoed);
+        }
+        self.end_listed(id, patience)
+    }
+
+    /// Ends any interpreter, main included, without asking observers.
+    pub(crate) fn end_listed(&self, id: InterpreterId, patience: Patience) -> Result<Ledger, EndError> {
+        if self.host().in_interrupt() {
+            return Err(EndError::InInterrupt);
+        }
+        let slot = self.begin_end(id)?;
+        self.await_activations(slot, 0, patience)?;
+        Ok(clear(self, slot, None))
+    }
+
+    /// RUNNING → FINALIZING, and everybody inside is told.
+    pub(crate) fn begin_end(&self, id: InterpreterId) -> Result<&InterpreterSlot<H>, EndError> {
+        self.locked(|registry| {
+            // Begun under the lock, so that the slot cannot get its next tenant between look-up and step.
+            let slot = self.listed(registry, id).map_err(|_| EndError::NotFound)?;
+            match slot.head.word.begin_end() {
+                BeginEnd::Begun | BeginEnd::TakenOver => {
+                    slot.head.break_all(FINALIZING);
+                    Ok(slot)
+                }
+                BeginEnd::InProgress | BeginEnd::NotReady => Err(EndError::InProgress),
+                BeginEnd::Ended => Err(EndError::NotFound),
+            }
+        })
+    }
+
+    /// FINALIZING → CLEARING once nothing but `own` activations are left.
+    pub(crate) fn await_activations(
+        &self,
+        slot: &InterpreterSlot<H>,
+        own: usize,
+        patience: Patience,
+    ) -> Result<(), EndError> {
+        let word = &slot.head.word;
+        let clock = self.host().clock();
+        let start = clock.now();
+        let mut left = patience;
+        loop {
+            if word.claim(own) == Claim::Claimed {
+                return Ok(());
+            }
+            if left == Some(Duration::ZERO) {
+                return match word.defer(own) {
+                    Claim::Claimed => Ok(()),
+                    Claim::Busy(_) => Err(EndError::StillActive),
+                };
+            }
+            self.host().park().park(key(slot), &|| word.activations() > own, left);
+            if let Some(patience) = patience {
+                left = Some(patience.saturating_sub(clock.between(start, clock.now())));
+            }
+            self.host().relax();
+        }
+    }
+}
+
+/// An end from inside would wait for itself.
+pub(crate) fn refuse_own_frames<H: Host>(slot: &InterpreterSlot<H>) -> Result<(), EndError> {
+    let attached = Session::attached::<H>();
+    if attached.is_some_and(|s| ptr::eq(s.interpreter.get(), &slot.head)) {
+        return Err(EndError::Current);
+    }
+    if Session::find::<H>(&raw const slot.head).is_some() {
+        return Err(EndError::WouldDeadlock);
+    }
+    if attached.is_some() {
+        return Err(EndError::AlreadyAttached);
+    }
+    Ok(())
+}
+
+/// The last activation out completes an end that was left to it. The phase is CLEARING.
+#[cold]
+pub(crate) fn complete<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>) {
+    clear(rt, slot, None);
+}
+
+/// Takes an interpreter down. The phase is CLEARING and this thread alone is in it. `own`: the thread state
+/// that the raw layer's end came with, attached on this thread; its session is closed afterwards and its GIL
+/// released.
+pub(crate) fn clear<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>, own: Option<&ThreadSlot>) -> Ledger {
+    let id = slot.head.id.get();
+    let ledger = take_down(rt, slot, own);
+    let _ = rt.tell(&Event::InterpreterEnded { id, ledger: &ledger });
+    ledger
+}
+
+/// As [`clear`], without telling observers: also undoes a creation.
+pub(crate) fn take_down<H: Host>(
+    rt: &Runtime<H>,
+    slot: &InterpreterSlot<H>,
+    own: Option<&ThreadSlot>,
+) -> Ledger {
+    while slot.head.word.is_visited() {
+        rt.host().relax();
+    }
+    let mut ledger = Ledger::default();
+    let finish = Finish { rt, slot };
+    with_token(rt, slot, own, |cx| {
+        slot.head.account.reopen();
+        slot.head.account.sub(crate::memory::Domain::Raw, footprint::<H>());
+        cx.clear(&mut ledger);
+    });
+    drop(finish);
+    ledger
+}
+
+/// What an interpreter takes before it runs anything: its slot and one thread state's.
+pub(crate) const fn footprint<H: Host>() -> usize {
+    size_of::<InterpreterSlot<H>>() + size_of::<ThreadSlot>()
+}
+
+/// Runs `f` attached through the reserve, or through `own`, whose frame is closed afterwards.
+fn with_token<H: Host>(
+    rt: &Runtime<H>,
+    slot: &InterpreterSlot<H>,
+    own: Option<&ThreadSlot>,
+    f: impl for<'i> FnOnce(&mut Attached<'i, H>),
+) {
+    if let Some(thread) = own {
+        let place = Place { rt, interpreter: slot, thread };
+        thread.session.close::<H>();
+        // SAFETY: the phase is CLEARING, so nobody else can reach the interpreter; this thread holds its GIL
+        // through `place` until `frame` has run.
+        unsafe { place.frame(false, f) };
+        return;
+    }
+    let thread = &slot.reserve;
+    rt.locked(|registry| registry.add_thread(thread, &slot.head, ThreadWhence::Fini));
+    let place = Place { rt, interpreter: slot, thread };
+    let outer = Session::attached::<H>();
+    // SAFETY: the phase is CLEARING, so nobody else can reach the interpreter.
+    unsafe {
+        match outer {
+            // The last one out may hold the GIL that both share.
+            Some(session) if session.gil.get() == ptr::from_ref(slot.gil()).cast() => {
+                // SAFETY: one GIL means one host type; the slot of an open frame is alive.
+                let interpreter = InterpreterSlot::of(session.interpreter.get());
+                let outer = Place { rt, interpreter, thread: &*session.thread.get() };
+                place.frame_under(outer, session, f);
+            }
+            _ => {
+                slot.gil().take(rt, thread, &slot.head);
+                place.frame(false, f);
+            }
+        }
+    }
+}
+
+/// Gives everything back, also when a destructor of the guest panics.
+struct Finish<'a, H: Host> {
+    rt: &'a Runtime<H>,
+    slot: &'a InterpreterSlot<H>,
+}
+
+impl<H: Host> Drop for Finish<'_, H> {
+    fn drop(&mut self) {
+        let Finish { rt, slot } = *self;
+        slot.guest_table.set(None);
+        slot.guest.set(ptr::null_mut());
+        slot.frame_eval.set(None);
+        rt.locked(|registry| {
+            rt.disarm(registry, slot);
+            // SAFETY: under the lock the list is stable, and its slots are type-stable.
+            while let Some(thread) = unsafe { slot.head.threads.get().as_ref() } {
+                let reusable = registry.remove_thread(thread, &slot.head);
+                if reusable && !ptr::eq(thread, &slot.reserve) {
+                    registry.free_thread_slot(ptr::from_ref(thread).cast_mut());
+                }
+            }
+            registry.remove(&slot.head);
+            slot.head.word.finish();
+            registry.free_interpreter_slot(ptr::from_ref(slot).cast_mut().cast());
+        });
+    }
+}

@@ -1,0 +1,189 @@
+//! `Interpreter`: a checked name with its runtime.
+
+use core::time::Duration;
+
+use crate::{
+    config::{Act, InterpreterConfig},
+    error::{EndError, LookupError, PermitError, ThreadError},
+    eval::breaker::INTERRUPT,
+    gil::GilStats,
+    host::Host,
+    interpreter::{InterpreterId, InterpreterSlot, Patience, PendingPort, Phase, Whence},
+    memory::{Ledger, Usage},
+    runtime::Runtime,
+    sync::Ordering,
+    thread::ThreadState,
+};
+
+/// A handle to one interpreter (`PyInterpreterState`): a name and its runtime. `Copy` and `Send`; every use
+/// asks the registry, so it may outlive the interpreter.
+pub struct Interpreter<'rt, H: Host> {
+    pub(crate) rt: &'rt Runtime<H>,
+    pub(crate) id: InterpreterId,
+}
+
+impl<H: Host> Clone for Interpreter<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H: Host> Copy for Interpreter<'_, H> {}
+
+/// What an interpreter did so far (SPEC G5). Read without stopping it; the fields are not one snapshot.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InterpreterStats {
+    /// Its threads waited so often for the GIL.
+    pub waits: usize,
+    /// They waited so long in all. Wraps with the host's pointer width, in microseconds.
+    pub waited: Duration,
+    /// Its threads took the GIL so often from another thread state.
+    pub switches: usize,
+    /// Open activations.
+    pub activations: usize,
+}
+
+impl<'rt, H: Host> Interpreter<'rt, H> {
+    /// Its name.
+    pub fn id(&self) -> InterpreterId {
+        self.id
+    }
+
+    /// Its runtime.
+    pub fn runtime(&self) -> &'rt Runtime<H> {
+        self.rt
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&InterpreterSlot<H>) -> R) -> Result<R, LookupError> {
+        self.rt.locked(|registry| self.rt.listed(registry, self.id).map(f))
+    }
+
+    /// Who made it (SPEC L5).
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn whence(&self) -> Result<Whence, LookupError> {
+        self.with(|slot| slot.head.whence.get())
+    }
+
+    /// The config it was created with, `default` stored as `shared` (SPEC C4).
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn config(&self) -> Result<InterpreterConfig, LookupError> {
+        self.with(|slot| slot.head.config.get())
+    }
+
+    /// Where it is in its life.
+    pub fn phase(&self) -> Phase {
+        self.with(|slot| slot.head.word.phase()).unwrap_or(Phase::Ended)
+    }
+
+    /// Whether a thread state holds its main slot (SPEC L7). Background threads do not count.
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn is_running(&self) -> Result<bool, LookupError> {
+        self.with(|slot| slot.head.is_running())
+    }
+
+    /// What it uses now (SPEC M6).
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn usage(&self) -> Result<Usage, LookupError> {
+        self.with(|slot| slot.head.account.usage())
+    }
+
+    /// What it did so far.
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn stats(&self) -> Result<InterpreterStats, LookupError> {
+        self.with(|slot| InterpreterStats {
+            waits: slot.head.waits.load(Ordering::Relaxed),
+            waited: Duration::from_micros(slot.head.waited_us.load(Ordering::Relaxed) as u64),
+            switches: slot.head.switches.load(Ordering::Relaxed),
+            activations: slot.head.word.activations(),
+        })
+    }
+
+    /// The GIL it runs under: its own, or main's (SPEC G5).
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn gil(&self) -> Result<GilStats, LookupError> {
+        self.with(|slot| slot.gil().stats())
+    }
+
+    /// How many thread states it has.
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn threads(&self) -> Result<usize, LookupError> {
+        self.with(|slot| slot.head.thread_count())
+    }
+
+    /// Whether it may do `act`; the error names the setting (SPEC C6).
+    ///
+    /// # Errors
+    /// The setting that refuses it, or `NotFound`.
+    pub fn permit(&self, act: Act) -> Result<(), PermitError> {
+        self.config().map_err(|_| PermitError::NotFound)?.permits(act)
+    }
+
+    /// A thread state for this OS thread.
+    ///
+    /// # Errors
+    /// As for [`Runtime::thread_state`].
+    pub fn thread_state(&self) -> Result<ThreadState<'rt, H>, ThreadError> {
+        self.rt.thread_state(self.id)
+    }
+
+    /// Interrupts it: each of its thread states is told once, at its next safepoint, and blocked waits end
+    /// (SPEC E3). A safepoint answers [`Interrupt::Requested`](crate::error::Interrupt::Requested).
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn interrupt(&self) -> Result<(), LookupError> {
+        self.with(|slot| slot.head.break_all(INTERRUPT))
+    }
+
+    /// A way in for pending calls, also from interrupt handlers.
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn pending_port(&self) -> Result<PendingPort<'rt, H>, LookupError> {
+        PendingPort::new(self.rt, self.id)
+    }
+
+    /// Ends it, whoever created it, also while it runs (SPEC L3). See [`Runtime::end`].
+    ///
+    /// # Errors
+    /// As for [`Runtime::end`].
+    pub fn end(&self, patience: Patience) -> Result<Ledger, EndError> {
+        self.rt.end(self.id, patience)
+    }
+
+    /// Closes it (SPEC L8): refused for main, for the current one, for a running one, and for one that this
+    /// interface did not create.
+    ///
+    /// # Errors
+    /// Which of these it is; `NotFound` the second time.
+    pub fn close(&self, patience: Patience) -> Result<Ledger, EndError> {
+        if self.id.is_main() {
+            return Err(EndError::Main);
+        }
+        let (whence, running) = self
+            .with(|slot| (slot.head.whence.get(), slot.head.is_running()))
+            .map_err(|_| EndError::NotFound)?;
+        if whence != Whence::Stdlib {
+            return Err(EndError::Foreign);
+        }
+        if running {
+            return Err(EndError::Running);
+        }
+        self.end(patience)
+    }
+}

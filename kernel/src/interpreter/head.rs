@@ -1,0 +1,137 @@
+//! The part of an interpreter's memory that does not depend on the host type, compiled once.
+//!
+//! Who may touch what: *const* fields are written by the creating thread before the interpreter is published
+//! and read by whoever holds an activation, a visit or the runtime's lock; *lock* fields under the runtime's
+//! lock; *GIL* fields by the thread that holds the GIL of this interpreter.
+
+#![allow(unsafe_code)]
+
+use core::{cell::Cell, ptr};
+
+use crate::{
+    config::InterpreterConfig,
+    eval::pending::PendingList,
+    interpreter::{InterpreterId, Whence, word::StateWord},
+    memory::Account,
+    object::ObjectHeader,
+    sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
+    thread::slot::ThreadSlot,
+};
+
+pub(crate) struct InterpreterHead {
+    pub(crate) word: StateWord,
+    /// One up whenever the slot gets its next interpreter.
+    pub(crate) generation: AtomicU32,
+    /// const: how to look into the host's slot.
+    pub(crate) current: Cell<fn() -> *const ()>,
+    pub(crate) id: Cell<InterpreterId>,
+    pub(crate) whence: Cell<Whence>,
+    pub(crate) config: Cell<InterpreterConfig>,
+    /// lock: registry, newest first; chain of the id table; all slots; free slots.
+    pub(crate) newer: Cell<*const InterpreterHead>,
+    pub(crate) older: Cell<*const InterpreterHead>,
+    pub(crate) chain: Cell<*const InterpreterHead>,
+    pub(crate) next_slot: Cell<*mut InterpreterHead>,
+    pub(crate) next_free: Cell<*mut InterpreterHead>,
+    /// lock: thread states, newest first.
+    pub(crate) threads: Cell<*const ThreadSlot>,
+    /// The thread state in the main slot: set and cleared by compare-and-swap (SPEC L7).
+    pub(crate) running: AtomicPtr<ThreadSlot>,
+    pub(crate) account: Account,
+    /// GIL: fuel left, or none set.
+    pub(crate) fuel: Cell<Option<u64>>,
+    /// GIL: every object, newest first.
+    pub(crate) objects: Cell<*mut ObjectHeader>,
+    /// Objects with releases owed, pushed from anywhere.
+    pub(crate) owed: AtomicPtr<ObjectHeader>,
+    pub(crate) pending: PendingList,
+    /// Written by the holder of the GIL, read from anywhere: times waited, microseconds waited, times taken
+    /// from another thread state.
+    pub(crate) waits: AtomicUsize,
+    pub(crate) waited_us: AtomicUsize,
+    pub(crate) switches: AtomicUsize,
+}
+
+// SAFETY: the table in the module's doc says for each plain field who may touch it; the callers keep to it.
+unsafe impl Sync for InterpreterHead {}
+
+fn nowhere() -> *const () {
+    ptr::null()
+}
+
+impl InterpreterHead {
+    pub(crate) fn new() -> Self {
+        InterpreterHead {
+            word: StateWord::new(),
+            generation: AtomicU32::new(0),
+            current: Cell::new(nowhere),
+            id: Cell::new(InterpreterId { cycle: 0, number: 0 }),
+            whence: Cell::new(Whence::Unknown),
+            config: Cell::new(InterpreterConfig::isolated()),
+            newer: Cell::new(ptr::null()),
+            older: Cell::new(ptr::null()),
+            chain: Cell::new(ptr::null()),
+            next_slot: Cell::new(ptr::null_mut()),
+            next_free: Cell::new(ptr::null_mut()),
+            threads: Cell::new(ptr::null()),
+            running: AtomicPtr::new(ptr::null_mut()),
+            account: Account::new(),
+            fuel: Cell::new(None),
+            objects: Cell::new(ptr::null_mut()),
+            owed: AtomicPtr::new(ptr::null_mut()),
+            pending: PendingList::new(),
+            waits: AtomicUsize::new(0),
+            waited_us: AtomicUsize::new(0),
+            switches: AtomicUsize::new(0),
+        }
+    }
+
+    /// Everything as new, for the next interpreter in this slot. Only in phase CREATING, by the creator.
+    pub(crate) fn renew(&self, config: InterpreterConfig, whence: Whence) {
+        self.generation.fetch_add(1, Ordering::Release);
+        self.whence.set(whence);
+        self.config.set(config);
+        self.threads.set(ptr::null());
+        self.running.store(ptr::null_mut(), Ordering::Relaxed);
+        self.account.renew(config.memory_limit().unwrap_or(usize::MAX));
+        self.fuel.set(config.fuel());
+        self.objects.set(ptr::null_mut());
+        self.owed.store(ptr::null_mut(), Ordering::Relaxed);
+        for counter in [&self.waits, &self.waited_us, &self.switches] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Thread states there are. Under the runtime's lock.
+    pub(crate) fn thread_count(&self) -> usize {
+        let (mut at, mut count) = (self.threads.get(), 0);
+        // SAFETY: under the lock the list is stable, and its slots are type-stable.
+        while let Some(thread) = unsafe { at.as_ref() } {
+            count += 1;
+            at = thread.next.get();
+        }
+        count
+    }
+
+    /// Sets breaker bits in every thread state and wakes those that wait. Under the runtime's lock.
+    pub(crate) fn break_all(&self, bits: u32) {
+        let mut at = self.threads.get();
+        // SAFETY: under the lock the list is stable and its slots are alive (type-stable memory).
+        while let Some(thread) = unsafe { at.as_ref() } {
+            thread.breaker.set(bits);
+            thread.wake_up();
+            at = thread.next.get();
+        }
+    }
+}
+
+impl ThreadSlot {
+    /// Wakes the thread if it waits in `Attached::wait`. Under the runtime's lock.
+    pub(crate) fn wake_up(&self) {
+        if let Some(wake) = self.wake.get() {
+            // SAFETY: the waker is registered and taken away under the runtime's lock by the call that
+            // borrows it, so it is alive while it stands here.
+            unsafe { wake.as_ref() }.wake();
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Interpreters: their memory, their life from creation to ledger, and the handle to one.
+
+mod clear;
+mod create;
+pub(crate) mod end;
+mod handle;
+mod head;
+mod id;
+mod port;
+mod slot;
+pub(crate) mod word;
+
+pub use end::Patience;
+pub use handle::{Interpreter, InterpreterStats};
+pub(crate) use head::InterpreterHead;
+pub use id::{InterpreterId, Whence};
+pub use port::PendingPort;
+pub(crate) use slot::InterpreterSlot;
+pub use word::Phase;

@@ -1,0 +1,72 @@
+//! A way into an interpreter for pending calls that needs no GIL, no memory and no lock.
+
+#![allow(unsafe_code)]
+
+use crate::{
+    error::{LookupError, PendingError},
+    eval::PendingCall,
+    host::Host,
+    interpreter::{InterpreterId, InterpreterSlot},
+    runtime::Runtime,
+    sync::Ordering,
+};
+
+/// Adds pending calls to one interpreter from anywhere, interrupt handlers included (SPEC E2). `Copy`, `Send`
+/// and `Sync`; it may outlive the interpreter.
+pub struct PendingPort<'rt, H: Host> {
+    rt: &'rt Runtime<H>,
+    slot: &'rt InterpreterSlot<H>,
+    generation: u32,
+}
+
+impl<H: Host> Clone for PendingPort<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H: Host> Copy for PendingPort<'_, H> {}
+
+// SAFETY: the slot is touched through its state word, its generation and its pending list only, which are
+// atomics; the runtime is `Sync`.
+unsafe impl<H: Host> Send for PendingPort<'_, H> {}
+// SAFETY: as above.
+unsafe impl<H: Host> Sync for PendingPort<'_, H> {}
+
+/// Ends a visit.
+struct Visit<'a, H: Host>(&'a InterpreterSlot<H>);
+
+impl<H: Host> Drop for Visit<'_, H> {
+    fn drop(&mut self) {
+        self.0.head.word.end_visit();
+    }
+}
+
+impl<'rt, H: Host> PendingPort<'rt, H> {
+    pub(crate) fn new(rt: &'rt Runtime<H>, id: InterpreterId) -> Result<Self, LookupError> {
+        rt.locked(|registry| {
+            let slot = rt.listed(registry, id)?;
+            Ok(PendingPort { rt, slot, generation: slot.head.generation.load(Ordering::Relaxed) })
+        })
+    }
+
+    /// Queues `call`; whichever thread of the interpreter is first at a safepoint runs it.
+    ///
+    /// # Errors
+    /// `AlreadyQueued`; `Ended` if the interpreter is finalizing or gone.
+    pub fn add(&self, call: &'static PendingCall<H>) -> Result<(), PendingError> {
+        // The count first, the generation second: as in `Place::activate`.
+        if !self.slot.head.word.visit() {
+            return Err(PendingError::Ended);
+        }
+        let _visit = Visit(self.slot);
+        if self.slot.head.generation.load(Ordering::Acquire) != self.generation {
+            return Err(PendingError::Ended);
+        }
+        if !self.slot.head.pending.push(call.node()) {
+            return Err(PendingError::AlreadyQueued);
+        }
+        self.rt.kick(self.slot);
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+//! What an interpreter left behind when it ended (SPEC L11).
+
+use crate::memory::{DomainUsage, Usage};
+
+/// The account of an interpreter's end: what its program had not given back. All of it went back to the
+/// raw domain all the same.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// Objects whose last reference was never released; their values were dropped at the end.
+    pub objects: usize,
+    /// Blocks and bytes still live after guest and objects were taken down, by domain.
+    pub leaked: Usage,
+    /// Blocks the heap itself still found when it was swept. Differs from `leaked` only if a backend or a
+    /// guest broke its contract.
+    pub swept_blocks: usize,
+    /// Values whose destructor panicked, and so did not finish.
+    pub destructors_skipped: usize,
+    /// The most bytes that were live at a time.
+    pub peak: usize,
+}
+
+impl Ledger {
+    /// Whether the program gave everything back itself.
+    pub fn is_clean(&self) -> bool {
+        let none = |usage: DomainUsage| usage.bytes == 0 && usage.blocks == 0;
+        self.objects == 0
+            && self.swept_blocks == 0
+            && self.destructors_skipped == 0
+            && none(self.leaked.raw)
+            && none(self.leaked.mem)
+            && none(self.leaked.object)
+    }
+}

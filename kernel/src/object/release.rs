@@ -1,0 +1,108 @@
+//! Dropping values and freeing memory: under `&mut Attached` only.
+
+#![allow(unsafe_code)]
+
+use core::{mem, ptr, ptr::NonNull};
+
+use crate::{
+    host::Host, interpreter::InterpreterHead, memory::Domain, object::ObjectHeader, sync::Ordering,
+    thread::Attached,
+};
+
+/// Settles every release that is owed; objects without a reference go.
+pub(crate) fn settle<H: Host>(cx: &mut Attached<'_, H>) {
+    loop {
+        let mut header = cx.slot().head.owed.swap(ptr::null_mut(), Ordering::Acquire);
+        if header.is_null() {
+            return;
+        }
+        while !header.is_null() {
+            // SAFETY: a linked header has a release owed, so it is live. The link is read before the debt is
+            // settled: from then on another thread may link it again.
+            unsafe {
+                let next = (*header).next_owed.get();
+                if (*header).settle() {
+                    destroy(cx, header);
+                }
+                header = next;
+            }
+        }
+    }
+}
+
+unsafe fn unlink(head: &InterpreterHead, header: *mut ObjectHeader) {
+    // SAFETY: the list holds exactly the live objects; the caller holds the GIL.
+    unsafe {
+        match (*header).prev.get().as_ref() {
+            Some(prev) => prev.next.set((*header).next.get()),
+            None => head.objects.set((*header).next.get()),
+        }
+        if let Some(next) = (*header).next.get().as_ref() {
+            next.prev.set((*header).prev.get());
+        }
+    }
+}
+
+/// Drops the value, then frees the memory, also if the value's destructor panics.
+unsafe fn destroy<H: Host>(cx: &mut Attached<'_, H>, header: *mut ObjectHeader) {
+    struct Free<'a, 'i, H: Host>(&'a mut Attached<'i, H>, *mut ObjectHeader);
+    impl<H: Host> Drop for Free<'_, '_, H> {
+        fn drop(&mut self) {
+            // SAFETY: the object is unlinked and its value dropped.
+            unsafe { free(self.0, self.1) }
+        }
+    }
+    // SAFETY: no reference is left, so nobody but this call reaches the object.
+    unsafe {
+        unlink(&cx.slot().head, header);
+        let free = Free(cx, header);
+        ((*free.1).kind.drop_value)(free.1);
+    }
+}
+
+unsafe fn free<H: Host>(cx: &Attached<'_, H>, header: *mut ObjectHeader) {
+    // SAFETY: the object was allocated with this layout from this interpreter's object domain.
+    unsafe {
+        let layout = (*header).kind.layout;
+        cx.deallocate(Domain::Object, NonNull::new_unchecked(header.cast()), layout);
+    }
+}
+
+/// Drops every value, then frees all memory: an edge in one value touches the header of another object. How many
+/// objects there were, and how many destructors did not run because one panicked.
+///
+/// # Safety
+/// No reference to an object of this interpreter is on any stack.
+pub(crate) unsafe fn drop_all<H: Host>(cx: &Attached<'_, H>) -> (usize, usize) {
+    struct FreeAll<'a, 'i, H: Host>(&'a Attached<'i, H>);
+    impl<H: Host> Drop for FreeAll<'_, '_, H> {
+        fn drop(&mut self) {
+            let head = &self.0.slot().head;
+            head.owed.store(ptr::null_mut(), Ordering::Relaxed);
+            let mut at = head.objects.replace(ptr::null_mut());
+            while !at.is_null() {
+                // SAFETY: the list holds the live objects, whose values are dropped or given up.
+                unsafe {
+                    let next = (*at).next.get();
+                    free(self.0, at);
+                    at = next;
+                }
+            }
+        }
+    }
+    let (mut count, mut dropped) = (0, 0);
+    let all = FreeAll(cx);
+    let mut at = cx.slot().head.objects.get();
+    while !at.is_null() {
+        count += 1;
+        // SAFETY: the object is live, and its value is dropped once.
+        unsafe {
+            let next = (*at).next.get();
+            ((*at).kind.drop_value)(at);
+            at = next;
+        }
+        dropped += 1;
+    }
+    mem::drop(all);
+    (count, count - dropped)
+}

@@ -1,0 +1,122 @@
+//! Observers: the one hook for audit, trace and statistics (SPEC R5).
+
+#![allow(unsafe_code)]
+
+use core::ptr;
+
+use crate::{
+    config::InterpreterConfig,
+    interpreter::{InterpreterId, Whence},
+    memory::Ledger,
+    sync::{AtomicPtr, Ordering},
+};
+
+/// What happened, or is about to.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The runtime is running.
+    RuntimeInitialized,
+    /// The runtime is about to finalize.
+    RuntimeFinalizing,
+    /// An interpreter is about to be created (`cpython.PyInterpreterState_New`). May be vetoed.
+    InterpreterCreating {
+        /// Its config.
+        config: &'a InterpreterConfig,
+        /// Who asks.
+        whence: Whence,
+    },
+    /// An interpreter was created.
+    InterpreterCreated {
+        /// Its name.
+        id: InterpreterId,
+    },
+    /// An interpreter is about to be ended and cleared (`cpython.PyInterpreterState_Clear`). May be vetoed,
+    /// except while the runtime finalizes.
+    InterpreterClearing {
+        /// Its name.
+        id: InterpreterId,
+    },
+    /// An interpreter ended.
+    InterpreterEnded {
+        /// Its name.
+        id: InterpreterId,
+        /// What it left behind.
+        ledger: &'a Ledger,
+    },
+    /// The runtime is finalizing and ends an interpreter that nobody ended (SPEC R4).
+    InterpreterLeftOver {
+        /// Its name.
+        id: InterpreterId,
+    },
+}
+
+/// An observer says no to an event that may be vetoed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Veto;
+
+/// Watches a runtime. Called on the thread that acts, with no kernel lock held.
+pub trait Observer: Send + Sync {
+    /// Told of one event. `Err` vetoes where the event may be vetoed, and is ignored elsewhere.
+    fn event(&self, event: &Event<'_>) -> Result<(), Veto>;
+}
+
+/// The place of one observer in a runtime's list. It stays for ever: audit hooks cannot be taken away, and
+/// survive a new initialization of the runtime.
+pub struct ObserverNode {
+    observer: &'static dyn Observer,
+    next: AtomicPtr<ObserverNode>,
+    listed: AtomicPtr<ObserverNode>,
+}
+
+impl ObserverNode {
+    const_unless_loom! {
+        /// A node for `observer`, to be given to [`Runtime::observe`](crate::runtime::Runtime::observe).
+        pub const fn new(observer: &'static dyn Observer) -> Self {
+            ObserverNode {
+                observer,
+                next: AtomicPtr::new(ptr::null_mut()),
+                listed: AtomicPtr::new(ptr::null_mut()),
+            }
+        }
+    }
+}
+
+pub(crate) struct Observers(AtomicPtr<ObserverNode>);
+
+impl Observers {
+    const_unless_loom! {
+        pub(crate) const fn new() -> Self {
+            Observers(AtomicPtr::new(ptr::null_mut()))
+        }
+    }
+
+    /// `false`: the node stands in a list already.
+    pub(crate) fn add(&self, node: &'static ObserverNode) -> bool {
+        let this = ptr::from_ref(node).cast_mut();
+        let unlisted = ptr::null_mut();
+        if node.listed.compare_exchange(unlisted, this, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        let mut first = self.0.load(Ordering::Relaxed);
+        loop {
+            node.next.store(first, Ordering::Relaxed);
+            match self.0.compare_exchange_weak(first, this, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => first = now,
+            }
+        }
+    }
+
+    /// Tells every observer; with none, one load.
+    pub(crate) fn tell(&self, event: &Event<'_>) -> Result<(), Veto> {
+        let mut at = self.0.load(Ordering::Acquire);
+        let mut answer = Ok(());
+        // SAFETY: nodes live for ever and are never taken out.
+        while let Some(node) = unsafe { at.as_ref() } {
+            answer = answer.and(node.observer.event(event));
+            at = node.next.load(Ordering::Acquire);
+        }
+        answer
+    }
+}

@@ -1,0 +1,64 @@
+//! Deadlines (SPEC E5): armed under the runtime's lock, found due by the host's timer.
+
+#![allow(unsafe_code)]
+
+use core::time::Duration;
+
+use crate::{
+    error::DeadlineError,
+    eval::breaker::DEADLINE,
+    host::{Clock, Host},
+    interpreter::InterpreterSlot,
+    runtime::{Registry, Runtime},
+};
+
+impl<H: Host> Runtime<H> {
+    /// Interrupts every interpreter whose deadline has passed, and answers how long it is until the next
+    /// one; `None` if none is armed.
+    ///
+    /// The host calls it from a timer thread, from a timer interrupt's bottom half, or at the end of a
+    /// guest's slice. A host is told by [`Host::deadline_armed`] when an earlier one was armed.
+    pub fn tick(&self) -> Option<Duration> {
+        let clock = self.host().clock();
+        let now = clock.now();
+        self.locked(|registry| {
+            if registry.armed == 0 {
+                return None;
+            }
+            let (mut at, mut next) = (registry.newest(), None::<Duration>);
+            // SAFETY: listed heads are slots of this runtime, kept by the allocator's pointers.
+            while let Some(head) = unsafe { at.as_ref() } {
+                // SAFETY: as above.
+                let slot = unsafe { InterpreterSlot::<H>::of(at) };
+                at = head.older.get();
+                let Some(deadline) = slot.deadline.get() else { continue };
+                if clock.reached(now, deadline) {
+                    self.disarm(registry, slot);
+                    slot.head.break_all(DEADLINE);
+                } else {
+                    let left = clock.between(now, deadline);
+                    next = Some(next.map_or(left, |next| next.min(left)));
+                }
+            }
+            next
+        })
+    }
+
+    pub(crate) fn arm(&self, slot: &InterpreterSlot<H>, within: Duration) -> Result<(), DeadlineError> {
+        let clock = self.host().clock();
+        let deadline = clock.add(clock.now(), within).ok_or(DeadlineError::TooLong)?;
+        self.locked(|registry| {
+            if slot.deadline.replace(Some(deadline)).is_none() {
+                registry.armed += 1;
+            }
+        });
+        self.host().deadline_armed(within);
+        Ok(())
+    }
+
+    pub(crate) fn disarm(&self, registry: &mut Registry, slot: &InterpreterSlot<H>) {
+        if slot.deadline.take().is_some() {
+            registry.armed -= 1;
+        }
+    }
+}

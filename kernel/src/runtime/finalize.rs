@@ -1,0 +1,82 @@
+//! Finalizing the runtime (SPEC R2, R4).
+
+use crate::{
+    error::{EndError, RuntimeError},
+    host::Host,
+    interpreter::{InterpreterId, Patience},
+    memory::Ledger,
+    observe::Event,
+    runtime::{
+        Runtime,
+        phase::BeginFinalize,
+    },
+    thread::session::Session,
+};
+
+/// What a finalization found and did.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RuntimeLedger {
+    /// Sub-interpreters that nobody had ended, and that the runtime ended (an observer got each).
+    pub left_over: usize,
+    /// Those of them that had not given everything back themselves.
+    pub unclean: usize,
+    /// The main interpreter's.
+    pub main: Ledger,
+}
+
+impl<H: Host> Runtime<H> {
+    /// Ends every sub-interpreter in reverse order of creation, then main (`Py_FinalizeEx`; SPEC R4). The runtime
+    /// can be initialized again afterwards; memory for interpreter and thread slots is kept for that, and goes
+    /// back when the runtime is dropped.
+    ///
+    /// # Errors
+    /// `StillActive` if `patience`, which holds for each interpreter, ran out: call it again.
+    pub fn finalize(&self, patience: Patience) -> Result<RuntimeLedger, RuntimeError> {
+        if self.host().in_interrupt() {
+            return Err(RuntimeError::InInterrupt);
+        }
+        if Session::current::<H>().is_some() {
+            return Err(RuntimeError::AlreadyAttached);
+        }
+        match self.phase.begin_finalize() {
+            BeginFinalize::Begun => {}
+            BeginFinalize::NotRunning => return Err(RuntimeError::NotRunning),
+            BeginFinalize::InProgress => return Err(RuntimeError::InProgress),
+        }
+        struct Later<'a, H: Host>(&'a Runtime<H>);
+        impl<H: Host> Drop for Later<'_, H> {
+            fn drop(&mut self) {
+                self.0.phase.finalize_later();
+            }
+        }
+        let later = Later(self);
+        let _ = self.tell(&Event::RuntimeFinalizing);
+        let mut ledger = RuntimeLedger::default();
+        loop {
+            let Some(id) = self.head() else { break };
+            if !id.is_main() {
+                let _ = self.tell(&Event::InterpreterLeftOver { id });
+            }
+            match self.end_listed(id, patience) {
+                Ok(main) if id.is_main() => ledger.main = main,
+                Ok(ended) => {
+                    ledger.left_over += 1;
+                    ledger.unclean += usize::from(!ended.is_clean());
+                }
+                // Its creator or its ender is still at it: its turn comes.
+                Err(EndError::InProgress | EndError::NotFound) => self.host().relax(),
+                Err(_) => return Err(RuntimeError::StillActive),
+            }
+        }
+        core::mem::forget(later);
+        self.phase.finalized();
+        Ok(ledger)
+    }
+
+    /// The main interpreter of the present cycle, if there is one (`PyInterpreterState_Main`).
+    pub fn main(&self) -> Option<InterpreterId> {
+        // SAFETY of the answer: it is a name, checked at every use.
+        self.locked(|registry| registry.main_id())
+    }
+}

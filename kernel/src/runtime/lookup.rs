@@ -1,0 +1,110 @@
+//! Looking interpreters up (SPEC R3).
+
+#![allow(unsafe_code)]
+
+use crate::{
+    error::LookupError,
+    host::Host,
+    interpreter::{Interpreter, InterpreterHead, InterpreterId, InterpreterSlot, Phase},
+    runtime::{Registry, Runtime},
+};
+
+impl Registry {
+    pub(crate) fn main_id(&self) -> Option<InterpreterId> {
+        // SAFETY: listed heads are slots of this runtime.
+        unsafe { self.oldest().as_ref() }.map(|head| head.id.get()).filter(|id| id.is_main())
+    }
+}
+
+/// Interpreters that are still being created, or already being taken down, are not to be seen.
+fn is_ready(head: &InterpreterHead) -> bool {
+    matches!(head.word.phase(), Phase::Running | Phase::Finalizing)
+}
+
+impl<H: Host> Runtime<H> {
+    /// The slot of `id`, under the lock.
+    pub(crate) fn listed<'rt>(
+        &'rt self,
+        registry: &Registry,
+        id: InterpreterId,
+    ) -> Result<&'rt InterpreterSlot<H>, LookupError> {
+        if registry.cycle != id.cycle {
+            return Err(LookupError::WrongCycle);
+        }
+        let head = registry.table.find(id.number);
+        if head.is_null() {
+            return Err(LookupError::NotFound);
+        }
+        // SAFETY: the registry lists heads of this runtime's slots by the pointers the allocator gave.
+        Ok(unsafe { InterpreterSlot::of(head) })
+    }
+
+    /// A handle for `id`.
+    ///
+    /// # Errors
+    /// `NotFound` for an interpreter that ended or never was, `WrongCycle` for a name of an earlier
+    /// initialization or another runtime.
+    pub fn interpreter(&self, id: InterpreterId) -> Result<Interpreter<'_, H>, LookupError> {
+        self.locked(|registry| self.listed(registry, id).map(|_| ()))?;
+        Ok(Interpreter { rt: self, id })
+    }
+
+    /// The name of the interpreter with this number in the present cycle.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub fn id(&self, number: u64) -> Result<InterpreterId, LookupError> {
+        self.locked(|registry| {
+            let id = InterpreterId { cycle: registry.cycle, number };
+            self.listed(registry, id).map(|_| id)
+        })
+    }
+
+    fn first_ready(&self, mut at: *const InterpreterHead) -> Option<InterpreterId> {
+        // SAFETY: called under the lock with listed heads.
+        while let Some(head) = unsafe { at.as_ref() } {
+            if is_ready(head) {
+                return Some(head.id.get());
+            }
+            at = head.older.get();
+        }
+        None
+    }
+
+    /// The newest interpreter (`PyInterpreterState_Head`).
+    pub fn head(&self) -> Option<InterpreterId> {
+        self.locked(|registry| self.first_ready(registry.newest()))
+    }
+
+    /// The next older interpreter (`PyInterpreterState_Next`). `None` after main, and if `id` ended meanwhile.
+    pub fn next(&self, id: InterpreterId) -> Option<InterpreterId> {
+        self.locked(|registry| {
+            let slot = self.listed(registry, id).ok()?;
+            self.first_ready(slot.head.older.get())
+        })
+    }
+
+    /// Writes the names of all interpreters, in the order of creation, into `names`, as many as fit, and
+    /// answers how many there are (`list_all`).
+    pub fn list(&self, names: &mut [InterpreterId]) -> usize {
+        self.locked(|registry| {
+            let (mut at, mut count) = (registry.oldest(), 0);
+            // SAFETY: listed heads are slots of this runtime.
+            while let Some(head) = unsafe { at.as_ref() } {
+                if is_ready(head) {
+                    if let Some(name) = names.get_mut(count) {
+                        *name = head.id.get();
+                    }
+                    count += 1;
+                }
+                at = head.newer.get();
+            }
+            count
+        })
+    }
+
+    /// How many interpreters there are, main among them, those being created or taken down too.
+    pub fn count(&self) -> usize {
+        self.locked(|registry| registry.count)
+    }
+}

@@ -1,0 +1,261 @@
+//! The runtime: all process-global state in one value (SPEC R1).
+
+#![allow(unsafe_code)]
+
+mod deadline;
+mod finalize;
+mod id_table;
+mod lookup;
+mod phase;
+mod registry;
+
+pub use finalize::RuntimeLedger;
+pub use phase::RuntimePhase;
+pub(crate) use registry::Registry;
+
+use core::alloc::Layout;
+
+use crate::{
+    config::InterpreterConfig,
+    error::RuntimeError,
+    guest::GuestTable,
+    host::Host,
+    interpreter::{InterpreterHead, InterpreterId, InterpreterSlot, Whence},
+    memory::{AllocCause, raw_allocate, raw_deallocate},
+    observe::{Event, ObserverNode, Observers, Veto},
+    runtime::phase::{BeginInitialize, PhaseWord},
+    sync::{AtomicU32, Lock, Ordering, fence},
+    thread::{session::Session, slot::ThreadSlot},
+};
+
+/// All global state of a program's interpreters. It can be a `static` or owned; several may live in one
+/// process. There is no other mutable global in the kernel.
+pub struct Runtime<H: Host> {
+    host: H,
+    raw: H::Raw,
+    phase: PhaseWord,
+    registry: Lock<H::Lock, Registry>,
+    observers: Observers,
+    /// An interrupt handler added a pending call and could not take the lock: whoever had it looks.
+    kicked: AtomicU32,
+}
+
+/// What [`Runtime::initialize`] found.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initialized {
+    /// It is running now, with this main interpreter.
+    Now(InterpreterId),
+    /// It was running already, and nothing was done (SPEC R2).
+    Already(InterpreterId),
+}
+
+impl Initialized {
+    /// The main interpreter.
+    pub const fn main(self) -> InterpreterId {
+        match self {
+            Initialized::Now(id) | Initialized::Already(id) => id,
+        }
+    }
+}
+
+impl<H: Host> Runtime<H> {
+    const_unless_loom! {
+        /// A runtime on `host`, whose raw domain is `raw` and whose lock is `lock`. It takes no memory before
+        /// it is initialized.
+        pub const fn new(host: H, raw: H::Raw, lock: H::Lock) -> Self {
+            Runtime {
+                host,
+                raw,
+                phase: PhaseWord::new(),
+                registry: Lock::new(lock, Registry::new()),
+                observers: Observers::new(),
+                kicked: AtomicU32::new(0),
+            }
+        }
+    }
+
+    /// The host.
+    pub fn host(&self) -> &H {
+        &self.host
+    }
+
+    /// The raw domain (SPEC M1): usable from any thread, with nothing attached.
+    pub fn raw_alloc(&self) -> &H::Raw {
+        &self.raw
+    }
+
+    /// Where the runtime is.
+    pub fn phase(&self) -> RuntimePhase {
+        self.phase.get()
+    }
+
+    /// Adds an observer (`PySys_AddAuditHook`; SPEC R5). It stays for ever, also over a new initialization.
+    /// `false`: the node is in use already.
+    pub fn observe(&self, node: &'static ObserverNode) -> bool {
+        self.observers.add(node)
+    }
+
+    pub(crate) fn tell(&self, event: &Event<'_>) -> Result<(), Veto> {
+        self.observers.tell(event)
+    }
+
+    /// Makes the main interpreter (`Py_Initialize`; SPEC R2, R7). `guest` is the language main runs.
+    ///
+    /// # Errors
+    /// `InProgress` if another thread is at it; the reason, if main could not be made: the runtime is then as
+    /// before.
+    pub fn initialize(&self, guest: Option<&'static GuestTable<H>>) -> Result<Initialized, RuntimeError> {
+        if self.host.in_interrupt() {
+            return Err(RuntimeError::InInterrupt);
+        }
+        if Session::attached::<H>().is_some() {
+            return Err(RuntimeError::AlreadyAttached);
+        }
+        let before = match self.phase.begin_initialize() {
+            BeginInitialize::Begun { before } => before,
+            BeginInitialize::InProgress => return Err(RuntimeError::InProgress),
+            BeginInitialize::RunningAlready => {
+                return self.main().map(Initialized::Already).ok_or(RuntimeError::InProgress);
+            }
+        };
+        struct Failed<'a>(&'a PhaseWord, RuntimePhase);
+        impl Drop for Failed<'_> {
+            fn drop(&mut self) {
+                self.0.initialization_failed(self.1);
+            }
+        }
+        let failed = Failed(&self.phase, before);
+        let cycle = self.host.new_cycle();
+        self.locked(|registry| registry.begin_cycle(cycle));
+        let state = self.build(InterpreterConfig::main(), guest, Whence::Runtime)?;
+        let id = state.interpreter();
+        core::mem::forget(failed);
+        self.phase.initialized();
+        let _ = self.tell(&Event::RuntimeInitialized);
+        Ok(Initialized::Now(id))
+    }
+
+    /// The lock order says: no GIL is taken under the runtime's lock.
+    #[inline]
+    pub(crate) fn assert_unlocked(&self) {
+        self.registry.assert_outside(&|| self.host.thread_id());
+    }
+
+    /// Runs `f` under the runtime's lock.
+    pub(crate) fn locked<R>(&self, f: impl FnOnce(&mut Registry) -> R) -> R {
+        let answer = self.registry.with(|| self.host.thread_id(), f);
+        // Pairs with the fence in `kick`: either the handler's second try finds the lock free, or this look
+        // finds the kick.
+        fence(Ordering::SeqCst);
+        if self.kicked.load(Ordering::Relaxed) != 0 {
+            self.deliver_kicks();
+        }
+        answer
+    }
+
+    /// Sets the pending bit in every thread state of `slot`, from anywhere: if the lock is taken, whoever has
+    /// it does so.
+    pub(crate) fn kick(&self, slot: &InterpreterSlot<H>) {
+        let me = || self.host.thread_id();
+        let deliver = |_: &mut Registry| slot.head.break_all(crate::eval::breaker::PENDING);
+        if self.registry.try_with(me, deliver).is_some() {
+            return;
+        }
+        self.kicked.store(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if self.registry.try_with(me, deliver).is_some() {
+            self.kicked.store(0, Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn deliver_kicks(&self) {
+        if self.kicked.swap(0, Ordering::AcqRel) == 0 {
+            return;
+        }
+        self.registry.with(
+            || self.host.thread_id(),
+            |registry| {
+                let mut at = registry.newest();
+                // SAFETY: listed heads are slots of this runtime.
+                while let Some(head) = unsafe { at.as_ref() } {
+                    if !head.pending.is_empty() {
+                        head.break_all(crate::eval::breaker::PENDING);
+                    }
+                    at = head.older.get();
+                }
+            },
+        );
+    }
+
+    /// A slot for a thread state: one that waits for a tenant, or a new one.
+    pub(crate) fn new_thread_slot(&self) -> Result<&ThreadSlot, AllocCause> {
+        let free = self.locked(Registry::take_thread_slot);
+        // SAFETY: free slots are slots of this runtime, and type-stable.
+        if let Some(slot) = unsafe { free.as_ref() } {
+            return Ok(slot);
+        }
+        let slot = raw_allocate(&self.raw, Layout::new::<ThreadSlot>())?.cast::<ThreadSlot>();
+        // SAFETY: the block is fresh, checked for size and alignment, and from now on a slot of this runtime.
+        unsafe {
+            slot.write(ThreadSlot::new());
+            self.locked(|registry| registry.adopt_thread_slot(slot.as_ptr()));
+            Ok(slot.as_ref())
+        }
+    }
+
+    /// A slot for an interpreter: one that waits for a tenant, or a new one.
+    pub(crate) fn new_interpreter_slot(&self) -> Result<*mut InterpreterSlot<H>, AllocCause> {
+        let free = self.locked(Registry::take_interpreter_slot);
+        if !free.is_null() {
+            return Ok(free.cast());
+        }
+        let layout = Layout::new::<InterpreterSlot<H>>();
+        let slot = raw_allocate(&self.raw, layout)?.cast::<InterpreterSlot<H>>().as_ptr();
+        // SAFETY: as in `new_thread_slot`.
+        unsafe { slot.write(InterpreterSlot::new()) };
+        self.locked(|registry| registry.adopt_interpreter_slot(slot.cast()));
+        Ok(slot)
+    }
+}
+
+impl<H: Host> Drop for Runtime<H> {
+    fn drop(&mut self) {
+        // Every handle borrows the runtime, so only frames that were leaked can still be open. Their
+        // interpreters are left alone, and their memory with them.
+        if matches!(self.phase(), RuntimePhase::Running | RuntimePhase::Finalizing)
+            && self.finalize(Some(core::time::Duration::ZERO)).is_err()
+        {
+            return;
+        }
+        let (interpreters, threads, table) = {
+            let registry = self.registry.get_mut();
+            let (interpreters, threads) = registry.take_all_slots();
+            (interpreters, threads, registry.table.take())
+        };
+        let mut at: *mut InterpreterHead = interpreters;
+        // SAFETY: every interpreter ended and no handle is left, so nothing reaches the slots; they were
+        // allocated from this raw domain with these layouts.
+        unsafe {
+            while let Some(head) = at.as_ref() {
+                let next = head.next_slot.get();
+                let slot = core::ptr::NonNull::new_unchecked(at.cast::<InterpreterSlot<H>>());
+                slot.drop_in_place();
+                raw_deallocate(&self.raw, slot.cast(), Layout::new::<InterpreterSlot<H>>());
+                at = next;
+            }
+            let mut at: *mut ThreadSlot = threads;
+            while let Some(thread) = at.as_ref() {
+                let next = thread.next_slot.get();
+                let slot = core::ptr::NonNull::new_unchecked(at);
+                slot.drop_in_place();
+                raw_deallocate(&self.raw, slot.cast(), Layout::new::<ThreadSlot>());
+                at = next;
+            }
+            if let Some((memory, layout)) = table {
+                raw_deallocate(&self.raw, memory, layout);
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! `Attached`: the proof that this thread runs one interpreter (SPEC T6).
+
+#![allow(unsafe_code)]
+
+use core::{alloc::Layout, cell::Cell, marker::PhantomData, ptr, ptr::NonNull, time::Duration};
+
+use crate::{
+    config::{Act, InterpreterConfig},
+    error::{AttachError, PermitError},
+    eval::FrameEval,
+    host::Host,
+    interpreter::{InterpreterId, InterpreterSlot},
+    memory::{AllocError, Domain, Usage},
+    runtime::Runtime,
+    thread::{
+        ThreadState,
+        place::Place,
+        session::Session,
+        slot::{Status, ThreadSlot},
+    },
+};
+
+/// Invariant in `'i`: no brand can be turned into another.
+pub(crate) type Brand<'i> = PhantomData<Cell<&'i ()>>;
+
+/// The token of a thread that holds the GIL of interpreter `'i`.
+///
+/// It is unique on its thread while it can be used, cannot be sent, stored, copied or made, and belongs to
+/// one interpreter by its brand: an object used without the GIL, in the wrong interpreter or across a
+/// [`detach`](Self::detach) does not compile.
+pub struct Attached<'i, H: Host> {
+    rt: NonNull<Runtime<H>>,
+    interpreter: NonNull<InterpreterSlot<H>>,
+    thread: NonNull<ThreadSlot>,
+    session: NonNull<Session>,
+    brand: Brand<'i>,
+    not_send: PhantomData<*mut H>,
+}
+
+impl<'i, H: Host> Attached<'i, H> {
+    /// # Safety
+    /// This thread holds the GIL through `place` for as long as the token can be used, `session` is open for
+    /// it, and `'i` is a lifetime that no other token has.
+    #[inline]
+    pub(crate) unsafe fn new(place: Place<'_, H>, session: &Session) -> Self {
+        Attached {
+            rt: NonNull::from(place.rt),
+            interpreter: NonNull::from(place.interpreter),
+            thread: NonNull::from(place.thread),
+            session: NonNull::from(session),
+            brand: PhantomData,
+            not_send: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn rt(&self) -> &Runtime<H> {
+        // SAFETY: the runtime outlives every frame: attaching borrows it.
+        unsafe { self.rt.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &InterpreterSlot<H> {
+        // SAFETY: slots are type-stable while the runtime lives.
+        unsafe { self.interpreter.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn thread(&self) -> &ThreadSlot {
+        // SAFETY: slots are type-stable while the runtime lives.
+        unsafe { self.thread.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn place(&self) -> Place<'_, H> {
+        Place { rt: self.rt(), interpreter: self.slot(), thread: self.thread() }
+    }
+
+    fn session(&self) -> &Session {
+        // SAFETY: [S1] the frame of this token is open while the token can be used.
+        unsafe { self.session.as_ref() }
+    }
+
+    /// The name of this interpreter.
+    pub fn id(&self) -> InterpreterId {
+        self.slot().head.id.get()
+    }
+
+    /// The number of this thread state, unique in the runtime's cycle (SPEC T1).
+    pub fn thread_id(&self) -> u64 {
+        self.thread().number.get()
+    }
+
+    /// The config this interpreter was created with.
+    pub fn config(&self) -> InterpreterConfig {
+        self.slot().head.config.get()
+    }
+
+    /// Whether this interpreter may do `act` (SPEC C6).
+    pub fn permit(&self, act: Act) -> Result<(), PermitError> {
+        self.config().permits(act)
+    }
+
+    /// Lets the GIL go while `f` runs, and takes it back: around everything that may block
+    /// (`PyEval_SaveThread`, `PyEval_RestoreThread`; SPEC T2).
+    ///
+    /// It always returns holding the GIL, because the frame may keep [`Owned`](crate::object::Owned) values;
+    /// if the interpreter is finalizing meanwhile, every fallible call afterwards says so. No reference
+    /// borrowed from the token can be alive inside, so `f` needs no `Send`.
+    pub fn detach<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        struct Back<'a, H: Host>(Place<'a, H>, &'a Session);
+        impl<H: Host> Drop for Back<'_, H> {
+            fn drop(&mut self) {
+                self.0.take_gil_back();
+                self.1.attached.set(true);
+                self.1.lent.set(false);
+            }
+        }
+        let (place, session) = (self.place(), self.session());
+        session.lent.set(true);
+        session.attached.set(false);
+        place.drop_gil(Status::Suspended);
+        let _back = Back(place, session);
+        f()
+    }
+
+    /// Keeps the GIL and lends the token while `f` runs, so that a callback that arrives without it may
+    /// [`ensure`](Runtime::ensure) one for this interpreter (SPEC T5).
+    pub fn call_out<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        struct Back<'a>(&'a Session);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                self.0.lent.set(false);
+            }
+        }
+        let session = self.session();
+        session.lent.set(true);
+        let _back = Back(session);
+        f()
+    }
+
+    /// Runs `f` with another thread state of this OS thread attached, of any interpreter of this host, and
+    /// comes back (`PyThreadState_Swap`; SPEC T3).
+    ///
+    /// Under one GIL the lock is kept; otherwise this one is let go before the other is taken, so no thread
+    /// ever holds two.
+    ///
+    /// # Errors
+    /// As for [`ThreadState::attach`].
+    pub fn enter<R>(
+        &mut self,
+        other: &mut ThreadState<'_, H>,
+        f: impl for<'j> FnOnce(&mut Attached<'j, H>) -> R,
+    ) -> Result<R, AttachError> {
+        let to = other.place();
+        if !ptr::eq(to.interpreter.gil(), self.slot().gil()) {
+            return self.detach(|| other.attach(f));
+        }
+        let _activation = to.activate(other.generation())?;
+        if to.interpreter.head.word.is_finalizing() {
+            return Err(AttachError::Finalizing);
+        }
+        // SAFETY: the activation lives until this function returns; both interpreters use one GIL, which this
+        // thread holds through its own place.
+        Ok(unsafe { to.frame_under(self.place(), self.session(), f) })
+    }
+
+    /// A block of this interpreter's heap (SPEC M1: mem and object are usable only while attached).
+    ///
+    /// # Errors
+    /// The domain, the size and the cause. Asking for [`Domain::Raw`] charges the raw account but takes the
+    /// block from the heap too, so that the end finds it.
+    pub fn allocate(&self, domain: Domain, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        // SAFETY: [T1] the token proves that this thread holds the GIL.
+        unsafe { self.slot().allocate(self.rt().raw_alloc(), domain, layout) }
+    }
+
+    /// Gives a block back.
+    ///
+    /// # Safety
+    /// `block` came from [`allocate`](Self::allocate) on a token of this interpreter with the same domain and
+    /// layout, is live, and is not used afterwards.
+    pub unsafe fn deallocate(&self, domain: Domain, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: [T1]; the rest is passed on.
+        unsafe { self.slot().deallocate(self.rt().raw_alloc(), domain, block, layout) }
+    }
+
+    /// Charges memory that the guest's engine took elsewhere, as one more block of the raw account.
+    ///
+    /// # Errors
+    /// As for [`allocate`](Self::allocate): the limit holds for it too.
+    pub fn charge(&mut self, bytes: usize) -> Result<(), AllocError> {
+        let account = &self.slot().head.account;
+        let refuse = |cause| AllocError { domain: Domain::Raw, requested: bytes, cause };
+        account.admit(bytes).map_err(refuse)?;
+        account.add(Domain::Raw, bytes);
+        Ok(())
+    }
+
+    /// Changes the size of a charge, from `old` bytes to `new`.
+    ///
+    /// # Errors
+    /// As for [`charge`](Self::charge); the old charge stands.
+    pub fn recharge(&mut self, old: usize, new: usize) -> Result<(), AllocError> {
+        let account = &self.slot().head.account;
+        if let Some(more) = new.checked_sub(old) {
+            let refuse = |cause| AllocError { domain: Domain::Raw, requested: new, cause };
+            account.admit(more).map_err(refuse)?;
+        }
+        account.resize(Domain::Raw, old, new);
+        Ok(())
+    }
+
+    /// Takes a charge back.
+    pub fn discharge(&mut self, bytes: usize) {
+        self.slot().head.account.sub(Domain::Raw, bytes);
+    }
+
+    /// Bytes that may still be allocated before the hard limit; `usize::MAX` less what is live without one.
+    pub fn available(&self) -> usize {
+        self.slot().head.account.available()
+    }
+
+    /// What this interpreter uses now.
+    pub fn usage(&self) -> Usage {
+        self.slot().head.account.usage()
+    }
+
+    /// The hard limit in bytes.
+    pub fn memory_limit(&self) -> Option<usize> {
+        self.slot().head.account.limit()
+    }
+
+    /// Sets the switch interval of the GIL in use: main's, if it is shared (SPEC G3).
+    pub fn set_switch_interval(&mut self, interval: Duration) {
+        self.slot().gil().set_interval(interval);
+    }
+
+    /// The switch interval of the GIL in use.
+    pub fn switch_interval(&self) -> Duration {
+        self.slot().gil().interval()
+    }
+
+    /// The frame evaluation function, if the guest's own was replaced
+    /// (`_PyInterpreterState_GetEvalFrameFunc`; SPEC E7).
+    pub fn frame_eval(&self) -> Option<FrameEval<H>> {
+        self.slot().frame_eval.get()
+    }
+
+    /// Replaces the frame evaluation function; `None` brings the guest's own back
+    /// (`_PyInterpreterState_SetEvalFrameFunc`; SPEC E7).
+    pub fn set_frame_eval(&mut self, eval: Option<FrameEval<H>>) {
+        self.slot().frame_eval.set(eval);
+    }
+}

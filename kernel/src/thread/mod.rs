@@ -1,0 +1,13 @@
+//! Thread states, activations, and the token of a thread that holds a GIL.
+
+mod attached;
+pub(crate) mod place;
+pub(crate) mod session;
+pub(crate) mod slot;
+mod state;
+mod wait;
+
+pub(crate) use attached::Brand;
+pub use attached::Attached;
+pub use slot::{Status, ThreadWhence};
+pub use state::ThreadState;

@@ -1,0 +1,205 @@
+//! A thread state of an interpreter of a runtime, and the steps every way in and out is made of.
+
+#![allow(unsafe_code)]
+
+use crate::{
+    error::AttachError,
+    host::{Host, Park},
+    interpreter::{
+        InterpreterSlot, end,
+        word::{Activate, Leave},
+    },
+    runtime::Runtime,
+    thread::{
+        Attached,
+        session::Session,
+        slot::{Status, ThreadSlot},
+    },
+};
+
+/// References to slots live as long as the runtime: slots are type-stable.
+pub(crate) struct Place<'rt, H: Host> {
+    pub(crate) rt: &'rt Runtime<H>,
+    pub(crate) interpreter: &'rt InterpreterSlot<H>,
+    pub(crate) thread: &'rt ThreadSlot,
+}
+
+impl<H: Host> Clone for Place<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H: Host> Copy for Place<'_, H> {}
+
+/// One open activation. Dropping it leaves, and completes the end if that was left to the last one out.
+pub(crate) struct Activation<'rt, H: Host>(Place<'rt, H>);
+
+impl<H: Host> Drop for Activation<'_, H> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+impl<'rt, H: Host> Place<'rt, H> {
+    /// Counts an activation for the thread state of `generation`.
+    ///
+    /// The order matters: the count first, the generation second. An interpreter slot gets its next tenant
+    /// only after the thread states of the old one died, so a thread that counted itself into the wrong
+    /// interpreter sees a new generation and takes itself out again.
+    #[inline]
+    pub(crate) fn activate(self, generation: u32) -> Result<Activation<'rt, H>, AttachError> {
+        if self.rt.host().in_interrupt() {
+            return Err(AttachError::InInterrupt);
+        }
+        let entered = self.interpreter.head.word.activate();
+        if entered == Activate::Entered {
+            let activation = Activation(self);
+            if self.thread.generation() == generation {
+                return Ok(activation);
+            }
+            return Err(AttachError::Ended);
+        }
+        Err(self.refusal(entered, generation))
+    }
+
+    #[cold]
+    fn refusal(self, entered: Activate, generation: u32) -> AttachError {
+        if self.thread.generation() != generation {
+            return AttachError::Ended;
+        }
+        match entered {
+            Activate::NotReady => AttachError::NotReady,
+            Activate::Finalizing => AttachError::Finalizing,
+            Activate::TooMany => AttachError::TooMany,
+            Activate::Ended | Activate::Entered => AttachError::Ended,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn leave(self) {
+        match self.interpreter.head.word.leave() {
+            Leave::Quiet => {}
+            Leave::WakeEnder => self.rt.host().park().unpark(end::key(self.interpreter)),
+            Leave::CompleteEnd => end::complete(self.rt, self.interpreter),
+        }
+    }
+
+    /// Takes the GIL for a frame that is about to open. The activation must be counted.
+    #[inline]
+    pub(crate) fn take_gil(self) -> Result<(), AttachError> {
+        self.interpreter.gil().take(self.rt, self.thread, &self.interpreter.head);
+        if self.interpreter.head.word.is_finalizing() {
+            self.drop_gil(Status::Detached);
+            return Err(AttachError::Finalizing);
+        }
+        Ok(())
+    }
+
+    /// Takes the GIL for a frame that is open: its stack may keep references, so it always gets it.
+    #[inline]
+    pub(crate) fn take_gil_back(self) {
+        self.interpreter.gil().take(self.rt, self.thread, &self.interpreter.head);
+        self.notice_finalizing();
+    }
+
+    /// From `finalizing` on every fallible call of this interpreter's tokens answers so. Holder only.
+    #[inline]
+    pub(crate) fn notice_finalizing(self) {
+        if self.interpreter.head.word.is_finalizing() {
+            self.interpreter.head.account.close();
+        }
+    }
+
+    /// Lets the GIL go. This thread must hold it through this place.
+    #[inline]
+    pub(crate) fn drop_gil(self, status: Status) {
+        self.thread.set_status(status);
+        // SAFETY: [T1] every caller opened this place on this thread, so this thread holds the GIL.
+        unsafe { self.interpreter.gil().release() }
+    }
+
+    /// Runs `f` in a new frame. `gil_held`: this thread holds the GIL through this place already, and keeps it.
+    ///
+    /// # Safety
+    /// An activation of this interpreter stays counted meanwhile, or the caller alone can reach it (creation,
+    /// clearing). If `gil_held` is false, no thread state is attached on this thread.
+    #[inline]
+    pub(crate) unsafe fn frame<R>(
+        self,
+        gil_held: bool,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+    ) -> R {
+        struct Close<'a, 'rt, H: Host>(&'a Session, Place<'rt, H>, bool);
+        impl<H: Host> Drop for Close<'_, '_, H> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.close::<H>();
+                if !self.2 {
+                    self.1.drop_gil(Status::Detached);
+                }
+            }
+        }
+        let session = Session::new();
+        // SAFETY: the record is closed by `close` below, before it leaves the stack; frames are closures, so
+        // they close in reverse order.
+        unsafe { session.open(self) };
+        let close = Close(&session, self, gil_held);
+        // SAFETY: this thread holds the GIL through this place until `close` drops, and the session is open.
+        let mut token = unsafe { Attached::new(self, &session) };
+        let answer = f(&mut token);
+        drop(close);
+        answer
+    }
+
+    /// Runs `f` in a new frame under the GIL that `outer`, attached on this thread, holds: the lock is kept and
+    /// renamed, there and back.
+    ///
+    /// # Safety
+    /// As for [`frame`](Self::frame); both places use one GIL, and this thread holds it through `outer`.
+    pub(crate) unsafe fn frame_under<R>(
+        self,
+        outer: Place<'_, H>,
+        session: &Session,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+    ) -> R {
+        struct Back<'a, H: Host>(Place<'a, H>, &'a Session, bool);
+        impl<H: Host> Drop for Back<'_, H> {
+            fn drop(&mut self) {
+                let Place { interpreter, thread, .. } = self.0;
+                // SAFETY: [T1] this thread holds the GIL that both interpreters use.
+                unsafe { interpreter.gil().rename(thread, &interpreter.head) };
+                self.0.notice_finalizing();
+                self.1.attached.set(true);
+                self.1.lent.set(self.2);
+            }
+        }
+        let back = Back(outer, session, session.lent.replace(true));
+        session.attached.set(false);
+        outer.thread.set_status(Status::Suspended);
+        // SAFETY: [T1] as above.
+        unsafe { self.interpreter.gil().rename(self.thread, &self.interpreter.head) };
+        // SAFETY: passed on; the GIL is held through this place now.
+        let answer = unsafe { self.frame(true, f) };
+        self.thread.set_status(Status::Detached);
+        drop(back);
+        answer
+    }
+
+    /// Attaches and runs `f`.
+    #[inline]
+    pub(crate) fn attach<R>(
+        self,
+        generation: u32,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+    ) -> Result<R, AttachError> {
+        if Session::attached::<H>().is_some() {
+            return Err(AttachError::AlreadyAttached);
+        }
+        let _activation = self.activate(generation)?;
+        self.take_gil()?;
+        // SAFETY: the activation lives until this function returns; nothing is attached on this thread.
+        Ok(unsafe { self.frame(false, f) })
+    }
+}

@@ -1,0 +1,136 @@
+//! The memory of one thread state. It is type-stable: a slot is reused for other thread states but not
+//! returned while anything could still reach it, so a late request finds a stale slot, never freed memory.
+#![allow(unsafe_code)]
+
+use core::{cell::Cell, ptr, ptr::NonNull};
+
+use crate::{
+    eval::breaker::Breaker,
+    host::Wake,
+    interpreter::InterpreterHead,
+    sync::{AtomicU32, Ordering},
+    thread::session::Session,
+};
+
+/// What a thread state is doing, for those who look from outside.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// No frame of it is open.
+    Detached,
+    /// Its thread holds the GIL through it.
+    Attached,
+    /// A frame is open, and its thread let the GIL go.
+    Suspended,
+    /// Its thread waits for the GIL.
+    Waiting,
+}
+
+/// Who made a thread state (SPEC T1).
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ThreadWhence {
+    /// Not known.
+    Unknown,
+    /// The creation of its interpreter.
+    Init,
+    /// The end of its interpreter.
+    Fini,
+    /// A thread of the host.
+    Threading,
+    /// The raw layer.
+    CApi,
+    /// A run in the interpreter, or an ensure.
+    Exec,
+}
+
+pub(crate) struct ThreadSlot {
+    /// Odd while a thread state lives here; one up at every birth and death.
+    generation: AtomicU32,
+    status: AtomicU32,
+    pub(crate) breaker: Breaker,
+    /// Set at birth, constant while the thread state lives.
+    pub(crate) interpreter: Cell<*const InterpreterHead>,
+    pub(crate) number: Cell<u64>,
+    pub(crate) whence: Cell<ThreadWhence>,
+    /// Under the runtime's lock: the interpreter's list, newest first.
+    pub(crate) next: Cell<*const ThreadSlot>,
+    pub(crate) prev: Cell<*const ThreadSlot>,
+    /// Under the runtime's lock: all slots of the runtime, and those that are free.
+    pub(crate) next_slot: Cell<*mut ThreadSlot>,
+    pub(crate) next_free: Cell<*mut ThreadSlot>,
+    /// Under the runtime's lock: how to wake the thread while it waits in `Attached::wait`.
+    pub(crate) wake: Cell<Option<NonNull<dyn Wake>>>,
+    /// Under the GIL: the guest's data of this thread state.
+    pub(crate) guest: Cell<*mut ()>,
+    /// Under the GIL: cleared by the raw layer, ready to be deleted.
+    pub(crate) cleared: Cell<bool>,
+    /// The record of a raw attach, which has no frame on the stack.
+    pub(crate) session: Session,
+}
+
+impl ThreadSlot {
+    const_unless_loom! {
+        pub(crate) const fn new() -> Self {
+            ThreadSlot {
+                generation: AtomicU32::new(0),
+                status: AtomicU32::new(0),
+                breaker: Breaker::new(),
+                interpreter: Cell::new(ptr::null()),
+                number: Cell::new(0),
+                whence: Cell::new(ThreadWhence::Unknown),
+                next: Cell::new(ptr::null()),
+                prev: Cell::new(ptr::null()),
+                next_slot: Cell::new(ptr::null_mut()),
+                next_free: Cell::new(ptr::null_mut()),
+                wake: Cell::new(None),
+                guest: Cell::new(ptr::null_mut()),
+                cleared: Cell::new(false),
+                session: Session::new(),
+            }
+        }
+    }
+
+    /// The generation of the thread state that lives here, odd, or an even number.
+    #[inline]
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Birth of a thread state: its generation.
+    pub(crate) fn be_born(&self, interpreter: &InterpreterHead, number: u64, whence: ThreadWhence) -> u32 {
+        self.interpreter.set(interpreter);
+        self.number.set(number);
+        self.whence.set(whence);
+        self.breaker.reset(0);
+        self.cleared.set(false);
+        self.wake.set(None);
+        self.guest.set(ptr::null_mut());
+        self.set_status(Status::Detached);
+        let born = self.generation.load(Ordering::Relaxed).wrapping_add(1);
+        self.generation.store(born, Ordering::Release);
+        born
+    }
+
+    /// Death of the thread state. `false`: the slot has used up its generations and is retired.
+    #[must_use]
+    pub(crate) fn die(&self) -> bool {
+        let dead = self.generation.load(Ordering::Relaxed).wrapping_add(1);
+        self.generation.store(dead, Ordering::Release);
+        dead != 0
+    }
+
+    #[inline]
+    pub(crate) fn set_status(&self, status: Status) {
+        self.status.store(status as u32, Ordering::Relaxed);
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        match self.status.load(Ordering::Relaxed) {
+            1 => Status::Attached,
+            2 => Status::Suspended,
+            3 => Status::Waiting,
+            _ => Status::Detached,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! `ThreadState`: the right of one OS thread to attach to one interpreter.
+
+#![allow(unsafe_code)]
+
+use core::marker::PhantomData;
+
+use crate::{
+    error::{AttachError, ThreadError},
+    host::Host,
+    interpreter::{InterpreterId, InterpreterSlot},
+    runtime::Runtime,
+    thread::{
+        Attached,
+        place::Place,
+        session::Session,
+        slot::{Status, ThreadSlot, ThreadWhence},
+    },
+};
+
+/// A thread state (`PyThreadState`; SPEC T1). It belongs to one interpreter and stays on its OS thread.
+///
+/// The interpreter may end before it: each use checks the generation of its slot, and answers `Ended`.
+pub struct ThreadState<'rt, H: Host> {
+    place: Place<'rt, H>,
+    generation: u32,
+    id: InterpreterId,
+    number: u64,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl<'rt, H: Host> ThreadState<'rt, H> {
+    pub(crate) fn new(place: Place<'rt, H>, generation: u32, id: InterpreterId, number: u64) -> Self {
+        ThreadState { place, generation, id, number, not_send: PhantomData }
+    }
+
+    #[inline]
+    pub(crate) fn place(&self) -> Place<'rt, H> {
+        self.place
+    }
+
+    #[inline]
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Takes the GIL, runs `f` with the token, and lets the GIL go (`PyEval_AcquireThread`; SPEC T2).
+    ///
+    /// Write the closure in place: bound to a variable first it is not general enough for every `'i`.
+    ///
+    /// # Errors
+    /// `AlreadyAttached` if this OS thread holds a GIL (use [`Attached::enter`]); `Finalizing` or `Ended` if the
+    /// interpreter is going or gone. It never hangs for that reason, and never crashes.
+    #[inline]
+    pub fn attach<R>(&mut self, f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R) -> Result<R, AttachError> {
+        self.place.attach(self.generation, f)
+    }
+
+    /// The interpreter it belongs to.
+    pub fn interpreter(&self) -> InterpreterId {
+        self.id
+    }
+
+    /// Its number, unique in the runtime's cycle.
+    pub fn id(&self) -> u64 {
+        self.number
+    }
+
+    /// Who made it; `None` once its interpreter ended.
+    pub fn whence(&self) -> Option<ThreadWhence> {
+        let whence = self.place.thread.whence.get();
+        (self.place.thread.generation() == self.generation).then_some(whence)
+    }
+
+    /// The runtime it belongs to.
+    pub fn runtime(&self) -> &'rt Runtime<H> {
+        self.place.rt
+    }
+}
+
+impl<H: Host> Drop for ThreadState<'_, H> {
+    fn drop(&mut self) {
+        // The guest's data lives in the interpreter's heap, so it goes under the GIL. Where this thread cannot
+        // attach now, the slot stays listed with it, and the interpreter's end takes both.
+        if !self.place.thread.guest.get().is_null() && self.attach(|cx| cx.drop_thread_data()).is_err() {
+            return;
+        }
+        self.place.rt.delete_thread(self.place.thread, self.place.interpreter, self.generation);
+    }
+}
+
+impl<H: Host> Runtime<H> {
+    /// A thread state for `interpreter`, for this OS thread (`PyThreadState_New`; SPEC T1).
+    ///
+    /// # Errors
+    /// `NotFound` or `Finalizing` if there is no such interpreter any more; `NoMemory`.
+    pub fn thread_state(&self, interpreter: InterpreterId) -> Result<ThreadState<'_, H>, ThreadError> {
+        self.new_thread(interpreter, ThreadWhence::Threading)
+    }
+
+    pub(crate) fn new_thread(
+        &self,
+        id: InterpreterId,
+        whence: ThreadWhence,
+    ) -> Result<ThreadState<'_, H>, ThreadError> {
+        if self.host().in_interrupt() {
+            return Err(ThreadError::InInterrupt);
+        }
+        let thread = self.new_thread_slot().map_err(|_| ThreadError::NoMemory)?;
+        let made = self.locked(|registry| {
+            let born = self.listed(registry, id).map_err(|_| ThreadError::NotFound).and_then(|slot| {
+                if slot.head.word.phase() != crate::interpreter::Phase::Running {
+                    return Err(ThreadError::Finalizing);
+                }
+                let generation = registry.add_thread(thread, &slot.head, whence);
+                Ok((slot, generation))
+            });
+            if born.is_err() {
+                registry.free_thread_slot(core::ptr::from_ref(thread).cast_mut());
+            }
+            born
+        });
+        let (interpreter, generation) = made?;
+        let place = Place { rt: self, interpreter, thread };
+        Ok(ThreadState::new(place, generation, id, thread.number.get()))
+    }
+
+    pub(crate) fn delete_thread(&self, thread: &ThreadSlot, slot: &InterpreterSlot<H>, generation: u32) {
+        self.locked(|registry| {
+            // Under the lock: an end that is under way retires the generation under it too.
+            if thread.generation() != generation {
+                return;
+            }
+            slot.head.vacate_main_slot(thread);
+            if registry.remove_thread(thread, &slot.head) {
+                registry.free_thread_slot(core::ptr::from_ref(thread).cast_mut());
+            }
+        });
+    }
+
+    /// A token for a thread that has none in its hands: a foreign thread, or inside `detach`, `enter` or
+    /// `call_out` (`PyGILState_Ensure` with an interpreter; SPEC T5). A suspended thread state of this thread
+    /// for that interpreter is used again; otherwise one is made for the length of the call.
+    ///
+    /// # Errors
+    /// `AlreadyAttached` under a running token, or under a lent one that keeps the GIL of another
+    /// interpreter; `Ended`, `Finalizing`, `NoMemory`.
+    pub fn ensure<R>(
+        &self,
+        id: InterpreterId,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+    ) -> Result<R, AttachError> {
+        let Ok(interpreter) = self.locked(|registry| self.listed(registry, id)) else {
+            return Err(AttachError::Ended);
+        };
+        let Some(open) = Session::find::<H>(&raw const interpreter.head) else {
+            if Session::attached::<H>().is_some() {
+                return Err(AttachError::AlreadyAttached);
+            }
+            let mut state = self.new_thread(id, ThreadWhence::Exec).map_err(|error| match error {
+                ThreadError::NoMemory => AttachError::NoMemory,
+                ThreadError::Finalizing => AttachError::Finalizing,
+                ThreadError::InInterrupt => AttachError::InInterrupt,
+                _ => AttachError::Ended,
+            })?;
+            return state.attach(f);
+        };
+        // SAFETY: the frame that is open keeps its thread state alive.
+        let thread = unsafe { &*open.thread.get() };
+        let place = Place { rt: self, interpreter, thread };
+        let innermost = Session::current::<H>().is_some_and(|current| core::ptr::eq(current, open));
+        let kept = open.attached.get();
+        if kept && !(innermost && open.lent.get()) {
+            return Err(AttachError::AlreadyAttached);
+        }
+        if kept {
+            let _activation = place.activate(thread.generation())?;
+            let answer = {
+                // SAFETY: the activation lives until the block ends; the GIL is held through this place and
+                // the outer token is lent.
+                unsafe { place.frame(true, f) }
+            };
+            thread.set_status(Status::Attached);
+            return Ok(answer);
+        }
+        let answer = place.attach(thread.generation(), f);
+        thread.set_status(Status::Suspended);
+        answer
+    }
+}
