@@ -1,1 +1,9 @@
-//! An interpreter heap of linked blocks from the raw domain.
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+mod block;
+mod cache;
+mod heap;
+mod live;
+
+pub use heap::BlockHeap;

@@ -1,1 +1,8 @@
-//! The raw domain on linked_list_allocator, behind any lock.
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+mod error;
+mod raw;
+
+pub use error::InitError;
+pub use raw::LinkedListRaw;

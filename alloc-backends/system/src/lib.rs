@@ -1,1 +1,7 @@
-//! The raw domain on the system allocator.
+#![doc = include_str!("../README.md")]
+
+mod counted;
+mod system;
+
+pub use counted::CountedSystem;
+pub use system::SystemRaw;

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+mod checked;
+pub mod heap;
+mod model;
+mod random;
+pub mod raw;
+pub mod served;
+mod subject;
+
+pub use checked::{Checked, Lie};
+pub use model::Model;
+pub use subject::{OnHeap, OnRaw, Subject};
+
+/// Rounds that take some milliseconds natively and some seconds in Miri.
+pub(crate) const fn rounds(native: usize) -> usize {
+    if cfg!(miri) { native / 50 + 2 } else { native }
+}
