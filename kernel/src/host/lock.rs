@@ -30,7 +30,8 @@ pub unsafe trait RawLock: Send + Sync + 'static {
     /// Lets the lock go.
     ///
     /// # Safety
-    /// `held` comes from this lock, and the caller is the thread that acquired it.
+    /// `held` comes from this lock, the caller is the thread that acquired it, and the short locks it acquired
+    /// later are released: last in, first out, because critical sections nest.
     unsafe fn unlock(&self, held: Self::Held);
 }
 
