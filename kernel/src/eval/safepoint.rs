@@ -7,7 +7,6 @@ use crate::{
     eval::breaker::{DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, OWED, PENDING},
     eval::pending::{MOST_PER_PASS, PendingCall},
     host::Host,
-    object,
     thread::Attached,
 };
 use core::time::Duration;
@@ -40,8 +39,8 @@ impl<H: Host> Attached<'_, H> {
             self.place().notice_finalizing();
             return Err(Interrupt::Finalizing);
         }
-        if breaker.take(OWED) != 0 {
-            object::settle(self);
+        if breaker.bits() & OWED != 0 {
+            self.settle();
         }
         if self.thread().breaker.take(PENDING) != 0 {
             self.run_pending()?;

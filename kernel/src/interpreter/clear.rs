@@ -33,6 +33,7 @@ impl<H: Host> Attached<'_, H> {
             let _ = self.run_pending();
         }
         self.end_guest();
+        self.settle();
         let token: &Attached<'_, H> = self;
         let sweep = Sweep(token, ledger);
         // SAFETY: the phase is CLEARING: no frame but this one is open, so no reference to an object is on any

@@ -22,8 +22,8 @@ pub(crate) struct InterpreterHead {
     pub(crate) word: StateWord,
     /// One up whenever the slot gets its next interpreter.
     pub(crate) generation: AtomicU32,
-    /// const: how to look into the host's slot.
-    pub(crate) current: Cell<fn() -> *const ()>,
+    /// How to look into the host's slot, for those who do not know the host.
+    pub(crate) current: fn() -> *const (),
     pub(crate) id: Cell<InterpreterId>,
     pub(crate) whence: Cell<Whence>,
     pub(crate) config: Cell<InterpreterConfig>,
@@ -55,16 +55,12 @@ pub(crate) struct InterpreterHead {
 // SAFETY: the table in the module's doc says for each plain field who may touch it; the callers keep to it.
 unsafe impl Sync for InterpreterHead {}
 
-fn nowhere() -> *const () {
-    ptr::null()
-}
-
 impl InterpreterHead {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(current: fn() -> *const ()) -> Self {
         InterpreterHead {
             word: StateWord::new(),
             generation: AtomicU32::new(0),
-            current: Cell::new(nowhere),
+            current,
             id: Cell::new(InterpreterId { cycle: 0, number: 0 }),
             whence: Cell::new(Whence::Unknown),
             config: Cell::new(InterpreterConfig::isolated()),

@@ -9,7 +9,7 @@ use crate::{
     eval::FrameEval,
     gil::Gil,
     guest::GuestTable,
-    host::{Clock, Heap, Host},
+    host::{Clock, CurrentSlot, Heap, Host},
     interpreter::InterpreterHead,
     memory::Tenant,
     thread::slot::ThreadSlot,
@@ -50,7 +50,7 @@ pub(crate) struct InterpreterSlot<H: Host> {
 impl<H: Host> InterpreterSlot<H> {
     pub(crate) fn new() -> Self {
         InterpreterSlot {
-            head: InterpreterHead::new(),
+            head: InterpreterHead::new(H::Slot::get),
             own_gil: Gil::new(),
             gil_of: Cell::new(ptr::null()),
             own_heap: UnsafeCell::new(H::Heap::new()),
@@ -75,11 +75,6 @@ impl<H: Host> InterpreterSlot<H> {
     /// Whether it has its own heap.
     pub(crate) fn owns_heap(&self) -> bool {
         ptr::eq(self.heap_of.get(), self)
-    }
-
-    /// Whether it has its own GIL.
-    pub(crate) fn owns_gil(&self) -> bool {
-        ptr::eq(self.gil_of.get(), self)
     }
 
     /// The slot around a head.

@@ -135,7 +135,8 @@ impl StateWord {
             if word & ACTIVATIONS == ACTIVATIONS {
                 return Activate::TooMany;
             }
-            match self.0.compare_exchange_weak(word, word + ACTIVATION, Ordering::Acquire, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(word, word + ACTIVATION, Ordering::Acquire, Ordering::Relaxed)
+            {
                 Ok(_) => return Activate::Entered,
                 Err(now) => word = now,
             }

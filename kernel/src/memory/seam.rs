@@ -105,13 +105,7 @@ impl<H: Host> InterpreterSlot<H> {
     ///
     /// # Safety
     /// As for [`allocate`](Self::allocate); `block` came from it with the same domain and layout, and is live.
-    pub(crate) unsafe fn deallocate(
-        &self,
-        raw: &H::Raw,
-        domain: Domain,
-        block: NonNull<u8>,
-        layout: Layout,
-    ) {
+    pub(crate) unsafe fn deallocate(&self, raw: &H::Raw, domain: Domain, block: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller holds the GIL; block and layout are the ones of the allocation.
         unsafe {
             let heap = self.heap();

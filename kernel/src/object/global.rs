@@ -64,7 +64,11 @@ impl GlobalTable {
         (index < self.len.get()).then(|| unsafe { &*self.entries.get().add(index as usize) })
     }
 
-    fn add<H: Host>(&self, cx: &Attached<'_, H>, object: *mut ObjectHeader) -> Result<(u32, u32), AllocError> {
+    fn add<H: Host>(
+        &self,
+        cx: &Attached<'_, H>,
+        object: *mut ObjectHeader,
+    ) -> Result<(u32, u32), AllocError> {
         if let Some(entry) = self.entry(self.free.get()) {
             let index = self.free.replace(entry.next_free.get());
             entry.object.set(object);

@@ -48,11 +48,8 @@ pub(crate) struct Object<F: Family> {
 }
 
 impl<F: Family> Object<F> {
-    pub(super) const KIND: &'static Kind = &Kind {
-        layout: Layout::new::<Object<F>>(),
-        type_id: TypeId::of::<F>,
-        drop_value: drop_value::<F>,
-    };
+    pub(super) const KIND: &'static Kind =
+        &Kind { layout: Layout::new::<Object<F>>(), type_id: TypeId::of::<F>, drop_value: drop_value::<F> };
 }
 
 unsafe fn drop_value<F: Family>(header: *mut ObjectHeader) {
@@ -97,7 +94,7 @@ impl ObjectHeader {
     pub(super) unsafe fn release(header: *mut ObjectHeader) {
         // SAFETY: the header is live until the reference is given up below, and the interpreter outlives it.
         let (this, interpreter) = unsafe { (&*header, &*(*header).interpreter) };
-        let current = (interpreter.current.get())().cast::<Session>();
+        let current = (interpreter.current)().cast::<Session>();
         // SAFETY: [S1] the slot's chain leads to open frames of this thread.
         let frame = unsafe { current.as_ref() };
         let attached = frame.filter(|s| s.attached.get() && ptr::eq(s.interpreter.get(), interpreter));
@@ -125,7 +122,8 @@ unsafe fn owe(header: *mut ObjectHeader, interpreter: &InterpreterHead) {
         let mut first = interpreter.owed.load(Ordering::Relaxed);
         loop {
             (*header).next_owed.set(first);
-            match interpreter.owed.compare_exchange_weak(first, header, Ordering::Release, Ordering::Relaxed) {
+            match interpreter.owed.compare_exchange_weak(first, header, Ordering::Release, Ordering::Relaxed)
+            {
                 Ok(_) => return,
                 Err(now) => first = now,
             }

@@ -5,6 +5,7 @@
 use core::{cell::Cell, marker::PhantomData, mem, ptr, ptr::NonNull};
 
 use crate::{
+    eval::breaker::OWED,
     guest::{Family, Plain},
     host::Host,
     memory::{AllocError, Domain},
@@ -192,6 +193,7 @@ impl<'i, H: Host> Attached<'i, H> {
 
     /// Releases everything that is owed. A safepoint does so too.
     pub fn settle(&mut self) {
+        self.thread().breaker.take(OWED);
         super::settle(self);
     }
 }

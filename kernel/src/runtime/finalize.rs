@@ -6,10 +6,7 @@ use crate::{
     interpreter::{InterpreterId, Patience},
     memory::Ledger,
     observe::Event,
-    runtime::{
-        Runtime,
-        phase::BeginFinalize,
-    },
+    runtime::{Runtime, phase::BeginFinalize},
     thread::session::Session,
 };
 

@@ -49,7 +49,11 @@ impl IdTable {
     ///
     /// # Safety
     /// `start` is memory for `len` buckets that nobody else uses; `len` is a power of two.
-    pub(crate) unsafe fn grow(&mut self, start: NonNull<Bucket>, len: usize) -> Option<(NonNull<u8>, Layout)> {
+    pub(crate) unsafe fn grow(
+        &mut self,
+        start: NonNull<Bucket>,
+        len: usize,
+    ) -> Option<(NonNull<u8>, Layout)> {
         for n in 0..len {
             // SAFETY: passed on from the caller.
             unsafe { start.add(n).write(ptr::null()) };

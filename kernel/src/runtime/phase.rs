@@ -110,11 +110,6 @@ impl PhaseWord {
         self.set(RuntimePhase::Finalizing);
     }
 
-    /// A veto before anything happened.
-    pub(crate) fn finalize_vetoed(&self) {
-        self.set(RuntimePhase::Running);
-    }
-
     pub(crate) fn finalized(&self) {
         self.set(RuntimePhase::Finalized);
     }

@@ -7,7 +7,7 @@ pub(crate) mod slot;
 mod state;
 mod wait;
 
-pub(crate) use attached::Brand;
 pub use attached::Attached;
+pub(crate) use attached::Brand;
 pub use slot::{Status, ThreadWhence};
 pub use state::ThreadState;

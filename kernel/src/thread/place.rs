@@ -4,6 +4,7 @@
 
 use crate::{
     error::AttachError,
+    eval::breaker::OWED,
     host::{Host, Park},
     interpreter::{
         InterpreterSlot, end,
@@ -149,6 +150,10 @@ impl<'rt, H: Host> Place<'rt, H> {
         // SAFETY: this thread holds the GIL through this place until `close` drops, and the session is open.
         let mut token = unsafe { Attached::new(self, &session) };
         let answer = f(&mut token);
+        // What the frame's last references left behind: no other thread state is told of it.
+        if self.thread.breaker.bits() & OWED != 0 {
+            token.settle();
+        }
         drop(close);
         answer
     }
