@@ -1,1 +1,33 @@
-//! The std host of the Archipelago kernel.
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod error;
+mod host;
+mod park;
+mod runtime;
+mod slot;
+mod spawn;
+mod timer;
+
+pub use archipelago_kernel as kernel;
+pub use archipelago_kernel::{
+    InterpreterId,
+    config::{GilChoice, InterpreterConfig},
+};
+
+pub use clock::StdClock;
+pub use error::{Error, JoinError};
+pub use host::StdHost;
+pub use park::StdPark;
+pub use runtime::Runtime;
+pub use slot::ThreadLocalSlot;
+pub use spawn::JoinHandle;
+
+/// The token of a thread that holds an interpreter's GIL on this host.
+pub type Attached<'i> = kernel::Attached<'i, StdHost>;
+/// A thread state on this host.
+pub type ThreadState<'rt> = kernel::ThreadState<'rt, StdHost>;
+/// A handle to an interpreter on this host.
+pub type Interpreter<'rt> = kernel::Interpreter<'rt, StdHost>;
+/// A guest's table of functions on this host.
+pub type GuestTable = kernel::guest::GuestTable<StdHost>;

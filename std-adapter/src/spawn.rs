@@ -1,0 +1,77 @@
+//! Threads into interpreters (SPEC H3).
+
+use std::thread;
+
+use archipelago_kernel::{InterpreterId, config::Act, error::AttachError};
+
+use crate::{Attached, Error, JoinError, Runtime};
+
+/// A thread that runs in an interpreter.
+pub struct JoinHandle<R> {
+    thread: thread::JoinHandle<Result<R, AttachError>>,
+    interpreter: InterpreterId,
+}
+
+impl<R> JoinHandle<R> {
+    /// Waits for the thread. Called while attached, do it inside `detach`.
+    ///
+    /// # Errors
+    /// Its panic, or that the interpreter ended before it could attach.
+    pub fn join(self) -> Result<R, JoinError> {
+        self.thread.join().map_err(JoinError::Panicked)?.map_err(JoinError::Attach)
+    }
+
+    /// Whether it has returned.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// The interpreter it runs in.
+    pub fn interpreter(&self) -> InterpreterId {
+        self.interpreter
+    }
+}
+
+impl Runtime {
+    /// Starts an operating-system thread that attaches to `interpreter` and runs `f`.
+    ///
+    /// # Errors
+    /// `allow_threads` is off; the interpreter ended; no memory or no thread to be had.
+    pub fn spawn<R: Send + 'static>(
+        &self,
+        interpreter: InterpreterId,
+        f: impl for<'i> FnOnce(&mut Attached<'i>) -> R + Send + 'static,
+    ) -> Result<JoinHandle<R>, Error> {
+        self.spawn_as(interpreter, Act::Thread, f)
+    }
+
+    /// As [`spawn`](Self::spawn), for a thread that nobody waits for when the interpreter ends: it is told at its
+    /// next attach or safepoint.
+    ///
+    /// # Errors
+    /// As for [`spawn`](Self::spawn); `allow_daemon_threads` is off.
+    pub fn spawn_daemon<R: Send + 'static>(
+        &self,
+        interpreter: InterpreterId,
+        f: impl for<'i> FnOnce(&mut Attached<'i>) -> R + Send + 'static,
+    ) -> Result<JoinHandle<R>, Error> {
+        self.spawn_as(interpreter, Act::DaemonThread, f)
+    }
+
+    fn spawn_as<R: Send + 'static>(
+        &self,
+        interpreter: InterpreterId,
+        act: Act,
+        f: impl for<'i> FnOnce(&mut Attached<'i>) -> R + Send + 'static,
+    ) -> Result<JoinHandle<R>, Error> {
+        self.interpreter(interpreter)?.permit(act)?;
+        let runtime = self.clone();
+        let body = move || {
+            // Made on its own thread: a thread state stays on the thread that made it.
+            let mut state = runtime.thread_state(interpreter).map_err(|_| AttachError::Ended)?;
+            state.attach(f)
+        };
+        let thread = thread::Builder::new().spawn(body)?;
+        Ok(JoinHandle { thread, interpreter })
+    }
+}
