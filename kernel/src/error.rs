@@ -88,6 +88,8 @@ errors! {
         NotCleared = 0x0406 => "thread state: it must be cleared before it is deleted",
         /// It belongs to another interpreter, or is deleted.
         Stale = 0x0407 => "thread state: it was deleted, or its interpreter ended",
+        /// Nothing is attached where the raw layer wants a thread state of the interpreter attached.
+        NotAttached = 0x0408 => "thread state: a thread state of its interpreter must be attached on this thread",
     }
 }
 

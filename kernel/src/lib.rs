@@ -15,6 +15,7 @@ pub mod interpreter;
 pub mod memory;
 pub mod object;
 pub mod observe;
+pub mod raw;
 
 pub mod runtime;
 mod sync;

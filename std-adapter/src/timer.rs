@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::{
-    sync::{Mutex, Condvar, MutexGuard, PoisonError, Weak},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::Instant,
 };

@@ -4,6 +4,7 @@
 
 use crate::{
     host::Host,
+    interpreter::end::footprint,
     memory::{Domain, Ledger},
     object,
     thread::Attached,
@@ -13,8 +14,11 @@ use crate::{
 const PASSES: usize = 16;
 
 impl<H: Host> Attached<'_, H> {
-    /// Runs in phase CLEARING, on the reserve token.
-    pub(crate) fn clear(&mut self, ledger: &mut Ledger) {
+    /// Runs in phase CLEARING, on the last token.
+    pub(crate) fn take_down(&mut self, ledger: &mut Ledger) {
+        let account = &self.slot().head.account;
+        account.reopen();
+        account.sub(Domain::Raw, footprint::<H>());
         struct Sweep<'a, 'b, H: Host>(&'a Attached<'b, H>, &'a mut Ledger);
         impl<H: Host> Drop for Sweep<'_, '_, H> {
             fn drop(&mut self) {

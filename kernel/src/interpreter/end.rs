@@ -153,13 +153,27 @@ pub(crate) fn take_down<H: Host>(
     }
     let mut ledger = Ledger::default();
     let finish = Finish { rt, slot };
-    with_token(rt, slot, own, |cx| {
-        slot.head.account.reopen();
-        slot.head.account.sub(crate::memory::Domain::Raw, footprint::<H>());
-        cx.clear(&mut ledger);
-    });
+    with_token(rt, slot, own, |cx| cx.take_down(&mut ledger));
     drop(finish);
     ledger
+}
+
+/// Clears on a thread state that stays attached: the raw layer's low-level clear.
+///
+/// # Safety
+/// The phase is CLEARING, this thread alone is in the interpreter and holds its GIL through `place`, which no token
+/// uses.
+pub(crate) unsafe fn clear_on<H: Host>(place: Place<'_, H>, ledger: &mut Ledger) {
+    while place.interpreter.head.word.is_visited() {
+        place.rt.host().relax();
+    }
+    // SAFETY: passed on.
+    unsafe { place.frame(true, |cx| cx.take_down(ledger)) }
+}
+
+/// Takes a cleared interpreter out of the registry. The phase is CLEARING and nobody is left inside.
+pub(crate) fn retire<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>) {
+    drop(Finish { rt, slot });
 }
 
 /// What an interpreter takes before it runs anything: its slot and one thread state's.

@@ -35,6 +35,8 @@ pub(crate) struct InterpreterHead {
     pub(crate) next_free: Cell<*mut InterpreterHead>,
     /// lock: thread states, newest first.
     pub(crate) threads: Cell<*const ThreadSlot>,
+    /// lock: cleared by the raw layer, to be deleted.
+    pub(crate) cleared: Cell<bool>,
     /// The thread state in the main slot: set and cleared by compare-and-swap (SPEC L7).
     pub(crate) running: AtomicPtr<ThreadSlot>,
     pub(crate) account: Account,
@@ -70,6 +72,7 @@ impl InterpreterHead {
             next_slot: Cell::new(ptr::null_mut()),
             next_free: Cell::new(ptr::null_mut()),
             threads: Cell::new(ptr::null()),
+            cleared: Cell::new(false),
             running: AtomicPtr::new(ptr::null_mut()),
             account: Account::new(),
             fuel: Cell::new(None),
@@ -88,6 +91,7 @@ impl InterpreterHead {
         self.whence.set(whence);
         self.config.set(config);
         self.threads.set(ptr::null());
+        self.cleared.set(false);
         self.running.store(ptr::null_mut(), Ordering::Relaxed);
         self.account.renew(config.memory_limit().unwrap_or(usize::MAX));
         self.fuel.set(config.fuel());

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{cell::Cell, marker::PhantomData, mem, ptr, ptr::NonNull};
+use core::{marker::PhantomData, mem, ptr, ptr::NonNull};
 
 use crate::{
     eval::breaker::OWED,
@@ -39,7 +39,7 @@ pub struct Local<'a, 'i, F: Family> {
 pub struct Edge<'i, F: Family> {
     object: NonNull<Object<F>>,
     brand: Brand<'i>,
-    exact: PhantomData<Cell<fn(F) -> F>>,
+    exact: PhantomData<fn(F) -> F>,
 }
 
 // SAFETY: an edge can be read with a token only, and its drop is an atomic push; the value it leads to is

@@ -3,7 +3,7 @@
 use crate::{
     error::{EndError, RuntimeError},
     host::Host,
-    interpreter::{InterpreterId, Patience},
+    interpreter::{InterpreterId, InterpreterSlot, Patience, end},
     memory::Ledger,
     observe::Event,
     runtime::{Runtime, phase::BeginFinalize},
@@ -50,8 +50,11 @@ impl<H: Host> Runtime<H> {
         let later = Later(self);
         let _ = self.tell(&Event::RuntimeFinalizing);
         let mut ledger = RuntimeLedger::default();
-        loop {
-            let Some(id) = self.head() else { break };
+        while let Some((id, abandoned)) = self.newest_listed() {
+            if let Some(slot) = abandoned {
+                end::retire(self, slot);
+                continue;
+            }
             if !id.is_main() {
                 let _ = self.tell(&Event::InterpreterLeftOver { id });
             }
@@ -71,9 +74,18 @@ impl<H: Host> Runtime<H> {
         Ok(ledger)
     }
 
+    /// The newest interpreter in whatever phase, and its slot if the raw layer cleared it and left it at that.
+    fn newest_listed(&self) -> Option<(InterpreterId, Option<&InterpreterSlot<H>>)> {
+        self.locked(|registry| {
+            let id = registry.newest_id()?;
+            let slot = self.listed(registry, id).ok()?;
+            let abandoned = slot.head.word.activations() == 0 && slot.head.cleared.replace(false);
+            Some((id, abandoned.then_some(slot)))
+        })
+    }
+
     /// The main interpreter of the present cycle, if there is one (`PyInterpreterState_Main`).
     pub fn main(&self) -> Option<InterpreterId> {
-        // SAFETY of the answer: it is a name, checked at every use.
         self.locked(|registry| registry.main_id())
     }
 }

@@ -10,6 +10,11 @@ use crate::{
 };
 
 impl Registry {
+    pub(crate) fn newest_id(&self) -> Option<InterpreterId> {
+        // SAFETY: listed heads are slots of this runtime.
+        unsafe { self.newest().as_ref() }.map(|head| head.id.get())
+    }
+
     pub(crate) fn main_id(&self) -> Option<InterpreterId> {
         // SAFETY: listed heads are slots of this runtime.
         unsafe { self.oldest().as_ref() }.map(|head| head.id.get()).filter(|id| id.is_main())

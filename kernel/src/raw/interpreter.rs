@@ -1,0 +1,208 @@
+//! Raw creation and end of interpreters.
+
+#![allow(unsafe_code)]
+
+use core::{mem, ptr};
+
+use crate::{
+    config::InterpreterConfig,
+    error::{AttachError, CreateError, EndError, Error},
+    guest::GuestTable,
+    host::Host,
+    interpreter::{InterpreterId, InterpreterSlot, Patience, Whence, end},
+    memory::Ledger,
+    observe::Event,
+    raw::thread::{RawThreadState, innermost},
+    runtime::{Runtime, RuntimePhase},
+    thread::{Status, place::Place, session::Session},
+};
+
+/// Creates an interpreter and attaches its first thread state in place of the caller's, which is detached
+/// (`Py_NewInterpreterFromConfig`; SPEC L1). No OS thread is started.
+///
+/// # Errors
+/// `NotAttached` if the caller has nothing attached; else the reason, and the caller is attached as before.
+///
+/// # Safety
+/// [R1](super)
+pub unsafe fn new_interpreter_from_config<H: Host>(
+    rt: &Runtime<H>,
+    config: &InterpreterConfig,
+    guest: Option<&'static GuestTable<H>>,
+) -> Result<RawThreadState<H>, Error> {
+    // SAFETY: passed on.
+    unsafe { new_attached(rt, config, guest, Whence::CApi) }
+}
+
+/// The same with the legacy preset (`Py_NewInterpreter`; SPEC L2).
+///
+/// # Errors
+/// As for [`new_interpreter_from_config`].
+///
+/// # Safety
+/// [R1](super)
+pub unsafe fn new_interpreter<H: Host>(
+    rt: &Runtime<H>,
+    guest: Option<&'static GuestTable<H>>,
+) -> Result<RawThreadState<H>, Error> {
+    // SAFETY: passed on.
+    unsafe { new_attached(rt, &InterpreterConfig::legacy(), guest, Whence::LegacyCApi) }
+}
+
+/// The caller's raw attach, suspended: dropped, it is attached as before.
+struct Suspended<'rt, H: Host>(Place<'rt, H>);
+
+impl<'rt, H: Host> Suspended<'rt, H> {
+    fn new(place: Place<'rt, H>) -> Self {
+        place.thread.session.close::<H>();
+        place.drop_gil(Status::Suspended);
+        Suspended(place)
+    }
+
+    /// It stays detached.
+    fn detach(self) {
+        let place = mem::ManuallyDrop::new(self).0;
+        place.thread.set_status(Status::Detached);
+        place.leave();
+    }
+}
+
+impl<H: Host> Drop for Suspended<'_, H> {
+    fn drop(&mut self) {
+        self.0.take_gil_back();
+        // SAFETY: the record lies in the thread slot, which is type-stable; its activation is still counted.
+        unsafe { self.0.thread.session.open(self.0) };
+    }
+}
+
+unsafe fn new_attached<H: Host>(
+    rt: &Runtime<H>,
+    config: &InterpreterConfig,
+    guest: Option<&'static GuestTable<H>>,
+    whence: Whence,
+) -> Result<RawThreadState<H>, Error> {
+    let caller = innermost(rt).ok_or(AttachError::NotAttached)?;
+    let suspended = Suspended::new(caller);
+    let state = rt.create_as(config, guest, whence)?;
+    let raw = RawThreadState::of(state.place());
+    // SAFETY: passed on; nothing is attached on this thread.
+    unsafe { super::attach(rt, raw) }?;
+    // The thread state is the raw layer's from here on.
+    mem::forget(state);
+    suspended.detach();
+    Ok(raw)
+}
+
+/// Ends the interpreter of `state`, which must be attached on this thread (`Py_EndInterpreter`; SPEC L3). Afterwards
+/// nothing is attached, and every thread state of the interpreter is gone.
+///
+/// # Errors
+/// `StillActive` if `patience` ran out: `state` is attached as before, and the last activation to leave completes the
+/// end. Otherwise nothing changed.
+///
+/// # Safety
+/// [R1](super)
+pub unsafe fn end_interpreter<H: Host>(
+    rt: &Runtime<H>,
+    state: RawThreadState<H>,
+    patience: Patience,
+) -> Result<Ledger, EndError> {
+    let place = begin(rt, state, patience)?;
+    Ok(end::clear(rt, place.interpreter, Some(place.thread)))
+}
+
+/// FINALIZING, the others gone, CLEARING; `state` is attached.
+fn begin<H: Host>(
+    rt: &Runtime<H>,
+    state: RawThreadState<H>,
+    patience: Patience,
+) -> Result<Place<'_, H>, EndError> {
+    let place = innermost(rt).ok_or(EndError::NotAttached)?;
+    if RawThreadState::of(place) != state {
+        return Err(EndError::NotAttached);
+    }
+    let id = place.interpreter.head.id.get();
+    if id.is_main() {
+        return Err(EndError::Main);
+    }
+    let suspended = Suspended::new(place);
+    if Session::find::<H>(&raw const place.interpreter.head).is_some() {
+        return Err(EndError::WouldDeadlock);
+    }
+    if rt.tell(&Event::InterpreterClearing { id }).is_err() {
+        return Err(EndError::Vetoed);
+    }
+    // The others need the GIL to leave, so it is not held meanwhile.
+    rt.begin_end(id)?;
+    rt.await_activations(place.interpreter, 1, patience)?;
+    drop(suspended);
+    Ok(place)
+}
+
+/// An interpreter without thread states (`PyInterpreterState_New`; SPEC L4), with the legacy preset.
+///
+/// # Errors
+/// The reason; nothing is left behind.
+///
+/// # Safety
+/// [R1](super)
+pub unsafe fn interpreter_new<H: Host>(
+    rt: &Runtime<H>,
+    guest: Option<&'static GuestTable<H>>,
+) -> Result<InterpreterId, CreateError> {
+    if rt.phase() != RuntimePhase::Running {
+        return Err(CreateError::NotRunning);
+    }
+    // An attached thread state may exist: it is suspended meanwhile.
+    let suspended = innermost(rt).map(Suspended::new);
+    let made = rt.create_as(&InterpreterConfig::legacy(), guest, Whence::Unknown);
+    let id = made.map(|state| state.interpreter());
+    drop(suspended);
+    id
+}
+
+/// Drops everything an interpreter holds (`PyInterpreterState_Clear`; SPEC L4). `state`, a thread state of it, must be
+/// attached on this thread, and stays attached; no other thread may be active in it.
+///
+/// # Errors
+/// As for [`end_interpreter`].
+///
+/// # Safety
+/// [R1](super)
+pub unsafe fn interpreter_clear<H: Host>(
+    rt: &Runtime<H>,
+    state: RawThreadState<H>,
+    patience: Patience,
+) -> Result<Ledger, EndError> {
+    let place = begin(rt, state, patience)?;
+    let mut ledger = Ledger::default();
+    // SAFETY: the phase is CLEARING, so this thread alone is in the interpreter; it holds the GIL through `place`.
+    unsafe { end::clear_on(place, &mut ledger) };
+    place.interpreter.head.cleared.set(true);
+    Ok(ledger)
+}
+
+/// Takes a cleared interpreter away (`PyInterpreterState_Delete`; SPEC L4). No thread state of it may be attached.
+///
+/// # Errors
+/// `NotFound`, `NotCleared`, or `ThreadsLeft` while one is attached.
+///
+/// # Safety
+/// [R1](super)
+pub unsafe fn interpreter_delete<H: Host>(rt: &Runtime<H>, id: InterpreterId) -> Result<(), EndError> {
+    let slot = rt.locked(|registry| {
+        let slot = rt.listed(registry, id).map_err(|_| EndError::NotFound)?;
+        // Taken back at once, so that of two deletes one wins.
+        match slot.head.cleared.replace(false) {
+            false => Err(EndError::NotCleared),
+            true if slot.head.word.activations() > 0 => {
+                slot.head.cleared.set(true);
+                Err(EndError::ThreadsLeft)
+            }
+            true => Ok(ptr::from_ref::<InterpreterSlot<H>>(slot)),
+        }
+    })?;
+    // SAFETY: slots are type-stable; the phase is CLEARING and nobody is left inside.
+    end::retire(rt, unsafe { &*slot });
+    Ok(())
+}

@@ -1,0 +1,377 @@
+//! Raw thread states.
+
+#![allow(unsafe_code)]
+
+use core::{marker::PhantomData, mem, ptr};
+
+use crate::{
+    error::{AttachError, ThreadError},
+    host::Host,
+    interpreter::{InterpreterId, InterpreterSlot},
+    runtime::Runtime,
+    thread::{Attached, Status, ThreadWhence, place::Place, session::Session, slot::ThreadSlot},
+};
+
+/// A thread state by pointer and generation (`PyThreadState *`). It may outlive what it names: every function
+/// answers so.
+pub struct RawThreadState<H: Host> {
+    pub(super) thread: *const ThreadSlot,
+    pub(super) interpreter: *const InterpreterSlot<H>,
+    pub(super) generation: u32,
+    host: PhantomData<fn() -> H>,
+}
+
+impl<H: Host> Clone for RawThreadState<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H: Host> Copy for RawThreadState<H> {}
+
+impl<H: Host> PartialEq for RawThreadState<H> {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self.thread, other.thread) && self.generation == other.generation
+    }
+}
+
+impl<H: Host> Eq for RawThreadState<H> {}
+
+impl<H: Host> core::fmt::Debug for RawThreadState<H> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RawThreadState").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: a name; what it leads to is reached by `unsafe` functions only.
+unsafe impl<H: Host> Send for RawThreadState<H> {}
+// SAFETY: as above.
+unsafe impl<H: Host> Sync for RawThreadState<H> {}
+
+impl<H: Host> RawThreadState<H> {
+    pub(super) fn of(place: Place<'_, H>) -> Self {
+        RawThreadState {
+            thread: place.thread,
+            interpreter: place.interpreter,
+            generation: place.thread.generation(),
+            host: PhantomData,
+        }
+    }
+
+    /// # Safety
+    /// [R1] `rt` made it.
+    pub(super) unsafe fn place<'rt>(&self, rt: &'rt Runtime<H>) -> Place<'rt, H> {
+        // SAFETY: slots are type-stable while the runtime lives.
+        unsafe { Place { rt, interpreter: &*self.interpreter, thread: &*self.thread } }
+    }
+
+    /// Its number, unique in the runtime's cycle (`PyThreadState_GetID`).
+    ///
+    /// # Errors
+    /// `Stale` once it was deleted.
+    ///
+    /// # Safety
+    /// [R1](self)
+    pub unsafe fn id(&self, rt: &Runtime<H>) -> Result<u64, ThreadError> {
+        // SAFETY: passed on.
+        unsafe { self.read(rt, |place| place.thread.number.get()) }
+    }
+
+    /// Its interpreter (`PyThreadState_GetInterpreter`).
+    ///
+    /// # Errors
+    /// `Stale` once it was deleted.
+    ///
+    /// # Safety
+    /// [R1](self)
+    pub unsafe fn interpreter(&self, rt: &Runtime<H>) -> Result<InterpreterId, ThreadError> {
+        // SAFETY: passed on.
+        unsafe { self.read(rt, |place| place.interpreter.head.id.get()) }
+    }
+
+    /// Who made it.
+    ///
+    /// # Errors
+    /// `Stale` once it was deleted.
+    ///
+    /// # Safety
+    /// [R1](self)
+    pub unsafe fn whence(&self, rt: &Runtime<H>) -> Result<ThreadWhence, ThreadError> {
+        // SAFETY: passed on.
+        unsafe { self.read(rt, |place| place.thread.whence.get()) }
+    }
+
+    /// What it is doing.
+    ///
+    /// # Errors
+    /// `Stale` once it was deleted.
+    ///
+    /// # Safety
+    /// [R1](self)
+    pub unsafe fn status(&self, rt: &Runtime<H>) -> Result<Status, ThreadError> {
+        // SAFETY: passed on.
+        unsafe { self.read(rt, |place| place.thread.status()) }
+    }
+
+    /// Under the lock, which births and deaths take too, so what is read belongs to this generation.
+    unsafe fn read<R>(&self, rt: &Runtime<H>, f: impl FnOnce(Place<'_, H>) -> R) -> Result<R, ThreadError> {
+        // SAFETY: passed on.
+        let place = unsafe { self.place(rt) };
+        rt.locked(|_| {
+            let alive = place.thread.generation() == self.generation;
+            alive.then(|| f(place)).ok_or(ThreadError::Stale)
+        })
+    }
+}
+
+/// The raw attach that is innermost on this thread.
+pub(super) fn innermost<H: Host>(rt: &Runtime<H>) -> Option<Place<'_, H>> {
+    let session = Session::attached::<H>()?;
+    // SAFETY: [S1] an open session's slots are alive; [R1] they belong to this runtime.
+    let place = unsafe {
+        let interpreter = InterpreterSlot::of(session.interpreter.get());
+        Place { rt, interpreter, thread: &*session.thread.get() }
+    };
+    ptr::eq(session, &place.thread.session).then_some(place)
+}
+
+/// The thread state attached on this thread by the raw layer (`PyThreadState_GetUnchecked`; SPEC T4): an ordinary
+/// answer if there is none.
+///
+/// # Safety
+/// [R1](self)
+pub unsafe fn current<H: Host>(rt: &Runtime<H>) -> Option<RawThreadState<H>> {
+    innermost(rt).map(RawThreadState::of)
+}
+
+/// The interpreter this thread is attached to, by either layer (`PyInterpreterState_Get`; SPEC T4).
+///
+/// # Safety
+/// [R1](self)
+pub unsafe fn current_interpreter<H: Host>(_: &Runtime<H>) -> Option<InterpreterId> {
+    let session = Session::attached::<H>()?;
+    // SAFETY: [S1] an open session's interpreter is alive.
+    Some(unsafe { (*session.interpreter.get()).id.get() })
+}
+
+/// A thread state (`PyThreadState_New`; SPEC T1), detached.
+///
+/// # Errors
+/// As for [`Runtime::thread_state`].
+///
+/// # Safety
+/// [R1](self)
+pub unsafe fn thread_new<H: Host>(
+    rt: &Runtime<H>,
+    id: InterpreterId,
+) -> Result<RawThreadState<H>, ThreadError> {
+    let state = rt.new_thread(id, ThreadWhence::CApi)?;
+    let raw = RawThreadState::of(state.place());
+    mem::forget(state);
+    Ok(raw)
+}
+
+/// Attaches (`PyEval_RestoreThread`, `PyEval_AcquireThread`; SPEC T2).
+///
+/// # Errors
+/// `AlreadyAttached`, `Finalizing`, `Ended`: nothing changed. It never hangs for the end of the interpreter.
+///
+/// # Safety
+/// [R1](self). The thread state was made by this layer.
+pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), AttachError> {
+    // SAFETY: passed on.
+    let place = unsafe { state.place(rt) };
+    if Session::attached::<H>().is_some() {
+        return Err(AttachError::AlreadyAttached);
+    }
+    let activation = place.activate(state.generation)?;
+    if matches!(place.thread.status(), Status::Attached | Status::Suspended) {
+        return Err(AttachError::AlreadyAttached);
+    }
+    place.take_gil()?;
+    mem::forget(activation);
+    // SAFETY: the record lies in the thread slot, which is type-stable; [R1] for the order.
+    unsafe { place.thread.session.open(place) };
+    Ok(())
+}
+
+/// Detaches what is attached (`PyEval_SaveThread`; SPEC T2), and names it.
+///
+/// # Errors
+/// `NotAttached` if the innermost frame of this thread is not a raw attach.
+///
+/// # Safety
+/// [R1](self)
+pub unsafe fn detach<H: Host>(rt: &Runtime<H>) -> Result<RawThreadState<H>, AttachError> {
+    let place = innermost(rt).ok_or(AttachError::NotAttached)?;
+    let raw = RawThreadState::of(place);
+    place.thread.session.close::<H>();
+    place.drop_gil(Status::Detached);
+    place.leave();
+    Ok(raw)
+}
+
+/// Attaches another thread state in place of the present one (`PyThreadState_Swap`; SPEC T3), and names the present
+/// one. Under one GIL the lock is kept.
+///
+/// # Errors
+/// As for [`attach`]; the present one is then attached as before.
+///
+/// # Safety
+/// As for [`attach`].
+pub unsafe fn swap<H: Host>(
+    rt: &Runtime<H>,
+    to: Option<RawThreadState<H>>,
+) -> Result<Option<RawThreadState<H>>, AttachError> {
+    let Some(from) = innermost(rt) else {
+        // SAFETY: passed on.
+        return unsafe { to.map_or(Ok(()), |to| attach(rt, to)) }.map(|()| None);
+    };
+    let old = RawThreadState::of(from);
+    let Some(state) = to else {
+        // SAFETY: passed on.
+        return unsafe { detach(rt) }.map(Some);
+    };
+    if state == old {
+        return Ok(Some(old));
+    }
+    // SAFETY: passed on.
+    let place = unsafe { state.place(rt) };
+    let activation = place.activate(state.generation)?;
+    if place.thread.status() != Status::Detached {
+        return Err(AttachError::AlreadyAttached);
+    }
+    from.thread.session.close::<H>();
+    if ptr::eq(place.interpreter.gil(), from.interpreter.gil()) {
+        from.thread.set_status(Status::Detached);
+        // SAFETY: [T1] this thread holds the GIL that both use.
+        unsafe { place.interpreter.gil().rename(place.thread, &place.interpreter.head) };
+    } else {
+        from.drop_gil(Status::Suspended);
+        if let Err(error) = place.take_gil() {
+            from.take_gil_back();
+            // SAFETY: as in `attach`; the activation of `from` is still counted.
+            unsafe { from.thread.session.open(from) };
+            return Err(error);
+        }
+        from.thread.set_status(Status::Detached);
+    }
+    mem::forget(activation);
+    // SAFETY: as in `attach`.
+    unsafe { place.thread.session.open(place) };
+    from.leave();
+    Ok(Some(old))
+}
+
+/// Runs `f` with a token for the thread state that is attached by the raw layer.
+///
+/// # Errors
+/// `NotAttached` if none is.
+///
+/// # Safety
+/// [R1](self). `f` does not use the raw layer but inside `detach`.
+pub unsafe fn with_token<H: Host, R>(
+    rt: &Runtime<H>,
+    f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+) -> Result<R, AttachError> {
+    let place = innermost(rt).ok_or(AttachError::NotAttached)?;
+    // SAFETY: the raw attach counts an activation and holds the GIL through this place; it has no token of its
+    // own, so the new one is unique.
+    Ok(unsafe { place.frame(true, f) })
+}
+
+/// Drops what a thread state holds (`PyThreadState_Clear`; SPEC T1). A thread state of its interpreter must be attached
+/// on this thread.
+///
+/// # Errors
+/// `Stale`, or `InUse` if another thread has it attached or suspended.
+///
+/// # Safety
+/// [R1](self)
+pub unsafe fn thread_clear<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), ThreadError> {
+    let place = innermost(rt).ok_or(ThreadError::NotAttached)?;
+    // SAFETY: slots are type-stable.
+    let thread = unsafe { &*state.thread };
+    if !ptr::eq(place.interpreter, state.interpreter) || thread.generation() != state.generation {
+        return Err(ThreadError::Stale);
+    }
+    if !ptr::eq(thread, place.thread) && thread.status() != Status::Detached {
+        return Err(ThreadError::InUse);
+    }
+    let own = Place { thread, ..place };
+    // SAFETY: this thread holds the GIL of the interpreter, so nobody runs `own`; its data is dropped on a token.
+    unsafe { own.frame(true, |cx| cx.drop_thread_data()) };
+    place.interpreter.head.vacate_main_slot(thread);
+    thread.cleared.set(true);
+    Ok(())
+}
+
+/// Deletes a thread state that was cleared (`PyThreadState_Delete`; SPEC T1). It must not be attached.
+///
+/// # Errors
+/// `Stale`, `InUse`, `NotCleared`: nothing changed.
+///
+/// # Safety
+/// [R1](self)
+pub unsafe fn thread_delete<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), ThreadError> {
+    // SAFETY: passed on.
+    let cleared = unsafe {
+        state.read(rt, |place| match place.thread.status() {
+            Status::Detached if place.thread.cleared.get() => Ok(()),
+            Status::Detached => Err(ThreadError::NotCleared),
+            _ => Err(ThreadError::InUse),
+        })
+    }?;
+    cleared?;
+    // SAFETY: passed on.
+    let place = unsafe { state.place(rt) };
+    rt.delete_thread(place.thread, place.interpreter, state.generation);
+    Ok(())
+}
+
+/// Clears, detaches and deletes the thread state that is attached (`PyThreadState_DeleteCurrent`).
+///
+/// # Errors
+/// `NotAttached` if none is.
+///
+/// # Safety
+/// [R1](self)
+pub unsafe fn thread_delete_current<H: Host>(rt: &Runtime<H>) -> Result<(), ThreadError> {
+    let place = innermost(rt).ok_or(ThreadError::NotAttached)?;
+    let state = RawThreadState::of(place);
+    // SAFETY: passed on.
+    unsafe {
+        thread_clear(rt, state)?;
+        detach(rt).map_err(|_| ThreadError::NotAttached)?;
+    }
+    rt.delete_thread(place.thread, place.interpreter, state.generation);
+    Ok(())
+}
+
+/// The newest thread state of an interpreter (`PyInterpreterState_ThreadHead`).
+///
+/// # Safety
+/// [R1](self)
+pub unsafe fn thread_head<H: Host>(rt: &Runtime<H>, id: InterpreterId) -> Option<RawThreadState<H>> {
+    rt.locked(|registry| {
+        let interpreter = rt.listed(registry, id).ok()?;
+        // SAFETY: under the lock the list is stable, and its slots are type-stable.
+        let thread = unsafe { interpreter.head.threads.get().as_ref() }?;
+        Some(RawThreadState::of(Place { rt, interpreter, thread }))
+    })
+}
+
+/// The next older thread state of the same interpreter (`PyThreadState_Next`); `None` after the last, and if `state`
+/// was deleted.
+///
+/// # Safety
+/// [R1](self)
+pub unsafe fn thread_next<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Option<RawThreadState<H>> {
+    let next = |place: Place<'_, H>| {
+        // SAFETY: under the lock the list is stable, and its slots are type-stable.
+        let thread = unsafe { place.thread.next.get().as_ref() }?;
+        Some(RawThreadState::of(Place { thread, ..place }))
+    };
+    // SAFETY: passed on.
+    unsafe { state.read(rt, next) }.ok().flatten()
+}
