@@ -118,6 +118,12 @@ impl<F: Family> Drop for Edge<'_, F> {
 }
 
 impl<'i, F: Family> Edge<'i, F> {
+    /// For using it on the stack: the inverse of [`Owned::into_edge`].
+    pub fn into_owned<H: Host>(self, _: &Attached<'i, H>) -> Owned<'i, F> {
+        let object = mem::ManuallyDrop::new(self).object;
+        Owned { object, brand: PhantomData, exact: PhantomData }
+    }
+
     /// The value.
     pub fn get<'a, H: Host>(&self, _: &'a Attached<'i, H>) -> &'a F::At<'i> {
         // SAFETY: [O1] as for `Owned::get`.
