@@ -1,0 +1,11 @@
+;; Prints one line.
+(module
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\10\00\00\00\1a\00\00\00") ;; one vector: 26 bytes at 16
+  (data (i32.const 16) "hello from an interpreter\n")
+  (func (export "_start")
+    (if (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))
+      (then (call $proc_exit (i32.const 1))))))

@@ -1,0 +1,123 @@
+//! A directory of a program, which keeps files that wait out of the engine.
+
+use super::{
+    exchange::SharedExchange,
+    stream::{End, Stream},
+};
+use crate::descriptor::Descriptor;
+use async_trait::async_trait;
+use core::any::Any;
+use std::{path::PathBuf, sync::Arc};
+use wasmi_wasi::wasi_common::{
+    Error, ErrorExt, SystemTimeSpec, WasiDir, WasiFile,
+    dir::{OpenResult, ReaddirCursor, ReaddirEntity},
+    file::{FdFlags, FileType, Filestat, OFlags},
+};
+
+/// A directory of wasi-common; only opening differs.
+pub(crate) struct Directory {
+    inner: Box<dyn WasiDir>,
+    exchange: SharedExchange,
+}
+
+impl Directory {
+    pub(crate) fn new(inner: Box<dyn WasiDir>, exchange: &SharedExchange) -> Self {
+        Self { inner, exchange: Arc::clone(exchange) }
+    }
+
+    /// Regular files do not wait and stay with wasi-common; terminals, devices and the like become streams.
+    async fn wrap(&self, file: Box<dyn WasiFile>) -> Result<Box<dyn WasiFile>, Error> {
+        if matches!(file.get_filetype().await?, FileType::RegularFile | FileType::BlockDevice) {
+            return Ok(file);
+        }
+        let fd = file.pollable().ok_or_else(Error::not_supported)?.try_clone_to_owned()?;
+        Ok(Box::new(Stream::new(End::Descriptor(Arc::new(Descriptor::new(fd)?)), &self.exchange)))
+    }
+}
+
+/// The directory of wasi-common inside `directory`, which is what its own functions expect.
+fn inner(directory: &dyn WasiDir) -> Result<&dyn WasiDir, Error> {
+    directory.as_any().downcast_ref::<Directory>().map(|directory| &*directory.inner).ok_or_else(Error::badf)
+}
+
+#[async_trait]
+impl WasiDir for Directory {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    async fn open_file(
+        &self,
+        follow: bool,
+        path: &str,
+        oflags: OFlags,
+        read: bool,
+        write: bool,
+        fdflags: FdFlags,
+    ) -> Result<OpenResult, Error> {
+        // Opening a named pipe waits for its other end, inside the engine and out of reach of any wake. wasi-common
+        // tells regular files, directories, links, sockets and devices apart; what is left is a named pipe.
+        if let Ok(stat) = self.inner.get_path_filestat(path, follow).await
+            && stat.filetype == FileType::Unknown
+        {
+            return Err(Error::not_supported());
+        }
+        Ok(match self.inner.open_file(follow, path, oflags, read, write, fdflags).await? {
+            OpenResult::File(file) => OpenResult::File(self.wrap(file).await?),
+            OpenResult::Dir(directory) => OpenResult::Dir(Box::new(Self::new(directory, &self.exchange))),
+        })
+    }
+
+    async fn create_dir(&self, path: &str) -> Result<(), Error> {
+        self.inner.create_dir(path).await
+    }
+
+    async fn readdir(
+        &self,
+        cursor: ReaddirCursor,
+    ) -> Result<Box<dyn Iterator<Item = Result<ReaddirEntity, Error>> + Send>, Error> {
+        self.inner.readdir(cursor).await
+    }
+
+    async fn symlink(&self, old: &str, new: &str) -> Result<(), Error> {
+        self.inner.symlink(old, new).await
+    }
+
+    async fn remove_dir(&self, path: &str) -> Result<(), Error> {
+        self.inner.remove_dir(path).await
+    }
+
+    async fn unlink_file(&self, path: &str) -> Result<(), Error> {
+        self.inner.unlink_file(path).await
+    }
+
+    async fn read_link(&self, path: &str) -> Result<PathBuf, Error> {
+        self.inner.read_link(path).await
+    }
+
+    async fn get_filestat(&self) -> Result<Filestat, Error> {
+        self.inner.get_filestat().await
+    }
+
+    async fn get_path_filestat(&self, path: &str, follow: bool) -> Result<Filestat, Error> {
+        self.inner.get_path_filestat(path, follow).await
+    }
+
+    async fn rename(&self, path: &str, to: &dyn WasiDir, new: &str) -> Result<(), Error> {
+        self.inner.rename(path, inner(to)?, new).await
+    }
+
+    async fn hard_link(&self, path: &str, to: &dyn WasiDir, new: &str) -> Result<(), Error> {
+        self.inner.hard_link(path, inner(to)?, new).await
+    }
+
+    async fn set_times(
+        &self,
+        path: &str,
+        accessed: Option<SystemTimeSpec>,
+        modified: Option<SystemTimeSpec>,
+        follow: bool,
+    ) -> Result<(), Error> {
+        self.inner.set_times(path, accessed, modified, follow).await
+    }
+}
