@@ -5,11 +5,11 @@
 
 #![allow(unsafe_code)]
 
-use core::{cell::Cell, ptr};
+use core::ptr;
 
 use crate::{
     host::Host,
-    sync::{AtomicPtr, AtomicU32, Ordering},
+    sync::{AtomicPtr, AtomicU32, Cell, Ordering},
     thread::Attached,
 };
 

@@ -10,18 +10,14 @@ mod policy;
 
 pub use policy::{Blocking, GilPolicy, Interval};
 
-use core::{
-    cell::{Cell, UnsafeCell},
-    ptr,
-    time::Duration,
-};
+use core::{ptr, time::Duration};
 
 use crate::{
     eval::breaker::DROP_GIL,
     host::{Clock, Host, RawGil},
     interpreter::InterpreterHead,
     runtime::Runtime,
-    sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+    sync::{AtomicPtr, AtomicU32, AtomicUsize, Cell, Ordering, fence, tally},
     thread::slot::{Status, ThreadSlot},
 };
 
@@ -46,7 +42,7 @@ pub struct GilStats {
 /// touches `held` and `last`.
 pub(crate) struct Gil<H: Host> {
     raw: H::Gil,
-    held: UnsafeCell<Option<<H::Gil as RawGil>::Held>>,
+    held: Cell<Option<<H::Gil as RawGil>::Held>>,
     owner: AtomicPtr<ThreadSlot>,
     waiters: AtomicUsize,
     switches: AtomicUsize,
@@ -54,7 +50,7 @@ pub(crate) struct Gil<H: Host> {
     interval_us: AtomicU32,
 }
 
-fn add(word: &AtomicUsize, more: usize) {
+fn add(word: &tally::AtomicUsize, more: usize) {
     word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
@@ -62,7 +58,7 @@ impl<H: Host> Gil<H> {
     pub(crate) fn new() -> Self {
         Gil {
             raw: H::Gil::new(),
-            held: UnsafeCell::new(None),
+            held: Cell::new(None),
             owner: AtomicPtr::new(ptr::null_mut()),
             waiters: AtomicUsize::new(0),
             switches: AtomicUsize::new(0),
@@ -94,8 +90,7 @@ impl<H: Host> Gil<H> {
             Some(held) => held,
             None => self.wait(rt, me, interpreter),
         };
-        // SAFETY: [G1] this thread just acquired the raw GIL.
-        unsafe { *self.held.get() = Some(held) };
+        self.held.set(Some(held));
         self.publish(me, interpreter);
     }
 
@@ -104,7 +99,7 @@ impl<H: Host> Gil<H> {
         self.owner.store(ptr::from_ref(me).cast_mut(), Ordering::Release);
         if self.last.get() != ptr::from_ref(me) {
             self.last.set(me);
-            add(&self.switches, 1);
+            self.switches.store(self.switches.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             add(&interpreter.switches, 1);
         }
         me.set_status(Status::Attached);
@@ -159,7 +154,7 @@ impl<H: Host> Gil<H> {
     fn take_back(&self) -> <H::Gil as RawGil>::Held {
         self.owner.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: [G1] the caller of `release` or `hand_over` holds the GIL, so `held` is its own, and `Some`.
-        unsafe { (*self.held.get()).take().unwrap_unchecked() }
+        unsafe { self.held.take().unwrap_unchecked() }
     }
 
     /// Lets the GIL go.

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{cell::Cell, ptr};
+use core::ptr;
 
 use crate::{
     config::InterpreterConfig,
@@ -14,7 +14,7 @@ use crate::{
     interpreter::{InterpreterId, Whence, word::StateWord},
     memory::Account,
     object::ObjectHeader,
-    sync::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
+    sync::{AtomicPtr, AtomicU32, Cell, Ordering, tally},
     thread::slot::ThreadSlot,
 };
 
@@ -49,9 +49,9 @@ pub(crate) struct InterpreterHead {
     pub(crate) pending: PendingList,
     /// Written by the holder of the GIL, read from anywhere: times waited, microseconds waited, times taken
     /// from another thread state.
-    pub(crate) waits: AtomicUsize,
-    pub(crate) waited_us: AtomicUsize,
-    pub(crate) switches: AtomicUsize,
+    pub(crate) waits: tally::AtomicUsize,
+    pub(crate) waited_us: tally::AtomicUsize,
+    pub(crate) switches: tally::AtomicUsize,
 }
 
 // SAFETY: the table in the module's doc says for each plain field who may touch it; the callers keep to it.
@@ -79,9 +79,9 @@ impl InterpreterHead {
             objects: Cell::new(ptr::null_mut()),
             owed: AtomicPtr::new(ptr::null_mut()),
             pending: PendingList::new(),
-            waits: AtomicUsize::new(0),
-            waited_us: AtomicUsize::new(0),
-            switches: AtomicUsize::new(0),
+            waits: tally::AtomicUsize::new(0),
+            waited_us: tally::AtomicUsize::new(0),
+            switches: tally::AtomicUsize::new(0),
         }
     }
 

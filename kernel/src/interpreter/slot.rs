@@ -2,8 +2,7 @@
 //! the runtime is dropped.
 #![allow(unsafe_code)]
 
-use core::cell::{Cell, UnsafeCell};
-use core::ptr;
+use core::{cell::UnsafeCell, ptr};
 
 use crate::{
     eval::FrameEval,
@@ -12,6 +11,7 @@ use crate::{
     host::{Clock, CurrentSlot, Heap, Host},
     interpreter::InterpreterHead,
     memory::Tenant,
+    sync::Cell,
     thread::slot::ThreadSlot,
 };
 

@@ -5,7 +5,7 @@
 
 use crate::{
     memory::{AllocCause, Domain},
-    sync::{AtomicUsize, Ordering},
+    sync::{Ordering, tally::AtomicUsize},
 };
 
 /// Requested bytes and blocks of one domain.

@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, cell::Cell, ptr, ptr::NonNull};
+use core::{alloc::Layout, ptr, ptr::NonNull};
+
+use crate::sync::Cell;
 
 struct Link {
     prev: Cell<*mut Link>,

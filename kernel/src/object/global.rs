@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, any::TypeId, cell::Cell, marker::PhantomData, ptr, ptr::NonNull};
+use core::{alloc::Layout, any::TypeId, marker::PhantomData, ptr, ptr::NonNull};
 
 use crate::{
     error::HandleError,
@@ -11,6 +11,7 @@ use crate::{
     interpreter::InterpreterId,
     memory::{AllocError, Domain},
     object::{Local, Owned, header::Object, header::ObjectHeader},
+    sync::Cell,
     thread::Attached,
 };
 

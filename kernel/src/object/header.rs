@@ -2,18 +2,13 @@
 
 #![allow(unsafe_code)]
 
-use core::{
-    alloc::Layout,
-    any::TypeId,
-    cell::{Cell, UnsafeCell},
-    ptr,
-};
+use core::{alloc::Layout, any::TypeId, cell::UnsafeCell, ptr};
 
 use crate::{
     eval::breaker::OWED,
     guest::Family,
     interpreter::InterpreterHead,
-    sync::{AtomicUsize, Ordering},
+    sync::{AtomicUsize, Cell, Ordering},
     thread::session::Session,
 };
 

@@ -3,7 +3,7 @@
 
 use crate::host::RawLock;
 #[cfg(debug_assertions)]
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{Ordering, tally};
 
 #[cfg(not(archipelago_loom))]
 use core::cell::UnsafeCell;
@@ -20,7 +20,7 @@ pub(crate) struct Lock<L: RawLock, T> {
     data: UnsafeCell<T>,
     /// `thread_id + 1` of the thread inside, 0 when free.
     #[cfg(debug_assertions)]
-    inside: AtomicUsize,
+    inside: tally::AtomicUsize,
 }
 
 // SAFETY: the raw lock admits one thread at a time to `data` (contract of `RawLock`), so `T: Send` is enough.
@@ -29,7 +29,7 @@ unsafe impl<L: RawLock, T: Send> Sync for Lock<L, T> {}
 impl<L: RawLock, T> Lock<L, T> {
     const_unless_loom! {
         pub(crate) const fn new(raw: L, data: T) -> Self {
-            Lock { raw, data: UnsafeCell::new(data), #[cfg(debug_assertions)] inside: AtomicUsize::new(0) }
+            Lock { raw, data: UnsafeCell::new(data), #[cfg(debug_assertions)] inside: tally::AtomicUsize::new(0) }
         }
     }
 

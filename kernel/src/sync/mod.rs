@@ -1,22 +1,36 @@
 //! The only place that names atomics: `core`'s, `portable_atomic`'s or loom's, chosen once.
+//!
+//! `Cell` stands here too: what a lock, a GIL or a phase protects lies in one, and loom's tells every access that
+//! nothing orders.
 
 #[cfg(archipelago_loom)]
 pub(crate) use loom::{
+    cell::Cell,
     hint::spin_loop,
     sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(all(not(archipelago_loom), not(feature = "portable-atomic")))]
 pub(crate) use core::{
+    cell::Cell,
     hint::spin_loop,
     sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(all(not(archipelago_loom), feature = "portable-atomic"))]
 pub(crate) use {
-    core::hint::spin_loop,
+    core::{cell::Cell, hint::spin_loop},
     portable_atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
 };
+
+/// Numbers that one writer at a time keeps and others only look at: relaxed, and no protocol depends on them. So
+/// under loom they are `core`'s, and loom does not branch at them.
+pub(crate) mod tally {
+    #[cfg(not(archipelago_loom))]
+    pub(crate) use super::{AtomicU32, AtomicUsize};
+    #[cfg(archipelago_loom)]
+    pub(crate) use core::sync::atomic::{AtomicU32, AtomicUsize};
+}
 
 mod lock;
 pub(crate) use lock::Lock;

@@ -6,11 +6,12 @@
 
 #![allow(unsafe_code)]
 
-use core::{cell::Cell, ptr};
+use core::ptr;
 
 use crate::{
     host::{CurrentSlot, Host},
     interpreter::InterpreterHead,
+    sync::Cell,
     thread::{place::Place, slot::ThreadSlot},
 };
 
@@ -27,14 +28,16 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) const fn new() -> Self {
-        Session {
-            thread: Cell::new(ptr::null()),
-            interpreter: Cell::new(ptr::null()),
-            gil: Cell::new(ptr::null()),
-            prev: Cell::new(ptr::null()),
-            attached: Cell::new(false),
-            lent: Cell::new(false),
+    const_unless_loom! {
+        pub(crate) const fn new() -> Self {
+            Session {
+                thread: Cell::new(ptr::null()),
+                interpreter: Cell::new(ptr::null()),
+                gil: Cell::new(ptr::null()),
+                prev: Cell::new(ptr::null()),
+                attached: Cell::new(false),
+                lent: Cell::new(false),
+            }
         }
     }
 

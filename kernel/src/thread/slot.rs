@@ -2,13 +2,13 @@
 //! returned while anything could still reach it, so a late request finds a stale slot, never freed memory.
 #![allow(unsafe_code)]
 
-use core::{cell::Cell, ptr, ptr::NonNull};
+use core::{ptr, ptr::NonNull};
 
 use crate::{
     eval::breaker::Breaker,
     host::Wake,
     interpreter::InterpreterHead,
-    sync::{AtomicU32, Ordering},
+    sync::{AtomicU32, Cell, Ordering, tally},
     thread::session::Session,
 };
 
@@ -47,7 +47,7 @@ pub enum ThreadWhence {
 pub(crate) struct ThreadSlot {
     /// Odd while a thread state lives here; one up at every birth and death.
     generation: AtomicU32,
-    status: AtomicU32,
+    status: tally::AtomicU32,
     pub(crate) breaker: Breaker,
     /// Set at birth, constant while the thread state lives.
     pub(crate) interpreter: Cell<*const InterpreterHead>,
@@ -74,7 +74,7 @@ impl ThreadSlot {
         pub(crate) const fn new() -> Self {
             ThreadSlot {
                 generation: AtomicU32::new(0),
-                status: AtomicU32::new(0),
+                status: tally::AtomicU32::new(0),
                 breaker: Breaker::new(),
                 interpreter: Cell::new(ptr::null()),
                 number: Cell::new(0),
