@@ -155,13 +155,17 @@ impl StateWord {
     }
 
     #[cold]
-    fn leave_last(&self, word: usize) -> Leave {
-        let claimed = (word & !PHASE) | CLEARING;
-        match self.0.compare_exchange(word, claimed, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) => Leave::CompleteEnd,
-            // An ender took over meanwhile: it sees the count itself.
-            Err(_) => Leave::WakeEnder,
+    fn leave_last(&self, mut word: usize) -> Leave {
+        // A visit that ends meanwhile changes the word too, and nobody else would complete the end.
+        while word & PHASE == DEFERRED && word & ACTIVATIONS == 0 {
+            let claimed = (word & !PHASE) | CLEARING;
+            match self.0.compare_exchange_weak(word, claimed, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Leave::CompleteEnd,
+                Err(now) => word = now,
+            }
         }
+        // An ender took over: it sees the count itself.
+        Leave::WakeEnder
     }
 
     /// Counts a visit, if the interpreter is running and not too many are under way. `false`: refused.
