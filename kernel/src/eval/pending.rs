@@ -75,8 +75,8 @@ impl<H: Host> PendingCall<H> {
 /// The calls that wait for one interpreter. Pushed from anywhere; taken out under the GIL.
 pub(crate) struct PendingList {
     pushed: AtomicPtr<PendingNode>,
-    /// GIL: taken from `pushed` already, oldest first.
-    ready: Cell<*const PendingNode>,
+    /// Written under the GIL: taken from `pushed` already, oldest first.
+    ready: AtomicPtr<PendingNode>,
     /// GIL: a pass is under way; a call that meets a safepoint must not start another.
     pub(crate) running: Cell<bool>,
 }
@@ -85,7 +85,7 @@ impl PendingList {
     pub(crate) fn new() -> Self {
         PendingList {
             pushed: AtomicPtr::new(ptr::null_mut()),
-            ready: Cell::new(ptr::null()),
+            ready: AtomicPtr::new(ptr::null_mut()),
             running: Cell::new(false),
         }
     }
@@ -107,28 +107,34 @@ impl PendingList {
         }
     }
 
+    /// Whether no call waits. From anywhere; exact under the GIL for calls whose kick was seen.
     pub(crate) fn is_empty(&self) -> bool {
-        self.ready.get().is_null() && self.pushed.load(Ordering::Acquire).is_null()
+        self.ready.load(Ordering::Relaxed).is_null() && self.pushed.load(Ordering::Acquire).is_null()
     }
 
     /// The oldest call. Under the GIL.
     pub(crate) fn pop(&self) -> Option<&'static PendingNode> {
-        if self.ready.get().is_null() {
+        let mut ready = self.ready.load(Ordering::Relaxed);
+        if ready.is_null() {
             let mut top = self.pushed.swap(ptr::null_mut(), Ordering::Acquire);
-            let mut oldest = ptr::null_mut::<PendingNode>();
             // SAFETY: nodes live for ever, and those taken by the swap belong to this list alone.
             while let Some(node) = unsafe { top.as_ref() } {
                 let below = node.next.load(Ordering::Relaxed);
-                node.next.store(oldest, Ordering::Relaxed);
-                oldest = top;
+                node.next.store(ready, Ordering::Relaxed);
+                ready = top;
                 top = below;
             }
-            self.ready.set(oldest);
         }
         // SAFETY: as above.
-        let node = unsafe { self.ready.get().as_ref() }?;
-        self.ready.set(node.next.load(Ordering::Relaxed));
+        let node = unsafe { ready.as_ref() }?;
+        self.ready.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
         node.queued.store(0, Ordering::Release);
         Some(node)
+    }
+
+    /// Forgets the calls that still wait; they may be queued elsewhere. By whoever takes the interpreter down.
+    pub(crate) fn forget(&self) {
+        while self.pop().is_some() {}
+        self.running.set(false);
     }
 }

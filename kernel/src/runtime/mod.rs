@@ -18,6 +18,7 @@ use core::alloc::Layout;
 use crate::{
     config::InterpreterConfig,
     error::RuntimeError,
+    eval::breaker::PENDING,
     guest::GuestTable,
     host::Host,
     interpreter::{InterpreterHead, InterpreterId, InterpreterSlot, Whence},
@@ -36,7 +37,10 @@ pub struct Runtime<H: Host> {
     phase: PhaseWord,
     registry: Lock<H::Lock, Registry>,
     observers: Observers,
-    /// An interrupt handler added a pending call and could not take the lock: whoever had it looks.
+    /// A pending call was added where the lock was not free: whoever had it delivers the kick.
+    ///
+    /// Invariant [K1]: it falls to 0 under the lock only, by whoever delivers, and each release of the lock is
+    /// followed by a look at it. So a kick waits for as long as the lock is held, and no longer.
     kicked: AtomicU32,
 }
 
@@ -145,12 +149,7 @@ impl<H: Host> Runtime<H> {
     /// Runs `f` under the runtime's lock.
     pub(crate) fn locked<R>(&self, f: impl FnOnce(&mut Registry) -> R) -> R {
         let answer = self.registry.with(|| self.host.thread_id(), f);
-        // Pairs with the fence in `kick`: either the handler's second try finds the lock free, or this look
-        // finds the kick.
-        fence(Ordering::SeqCst);
-        if self.kicked.load(Ordering::Relaxed) != 0 {
-            self.deliver_kicks();
-        }
+        self.deliver_kicks();
         answer
     }
 
@@ -158,35 +157,45 @@ impl<H: Host> Runtime<H> {
     /// it does so.
     pub(crate) fn kick(&self, slot: &InterpreterSlot<H>) {
         let me = || self.host.thread_id();
-        let deliver = |_: &mut Registry| slot.head.break_all(crate::eval::breaker::PENDING);
-        if self.registry.try_with(me, deliver).is_some() {
-            return;
+        let deliver = |_: &mut Registry| slot.head.break_all(PENDING);
+        if self.registry.try_with(me, deliver).is_none() {
+            // Release, and one chain of read-modify-writes: whoever delivers finds the calls of all who kicked.
+            self.kicked.fetch_or(1, Ordering::Release);
         }
-        self.kicked.store(1, Ordering::Relaxed);
+        self.deliver_kicks();
+    }
+
+    /// Delivers what was left to this thread while it had the lock. Called after each release of the lock.
+    #[inline]
+    fn deliver_kicks(&self) {
+        // Pairs with itself: of a kick and a release of the lock that the kick's try did not see, the release
+        // is followed by a look that sees the kick.
         fence(Ordering::SeqCst);
-        if self.registry.try_with(me, deliver).is_some() {
-            self.kicked.store(0, Ordering::Relaxed);
+        if self.kicked.load(Ordering::Relaxed) != 0 {
+            self.deliver_all();
         }
     }
 
     #[cold]
-    fn deliver_kicks(&self) {
-        if self.kicked.swap(0, Ordering::AcqRel) == 0 {
-            return;
-        }
-        self.registry.with(
-            || self.host.thread_id(),
-            |registry| {
-                let mut at = registry.newest();
-                // SAFETY: listed heads are slots of this runtime.
-                while let Some(head) = unsafe { at.as_ref() } {
-                    if !head.pending.is_empty() {
-                        head.break_all(crate::eval::breaker::PENDING);
-                    }
-                    at = head.older.get();
+    fn deliver_all(&self) {
+        let me = || self.host.thread_id();
+        let deliver = |registry: &mut Registry| {
+            if self.kicked.swap(0, Ordering::Acquire) == 0 {
+                return;
+            }
+            let mut at = registry.newest();
+            // SAFETY: listed heads are slots of this runtime.
+            while let Some(head) = unsafe { at.as_ref() } {
+                if !head.pending.is_empty() {
+                    head.break_all(PENDING);
                 }
-            },
-        );
+                at = head.older.get();
+            }
+        };
+        // Where the lock is taken again, its next release looks.
+        while self.kicked.load(Ordering::Relaxed) != 0 && self.registry.try_with(me, deliver).is_some() {
+            fence(Ordering::SeqCst);
+        }
     }
 
     /// A slot for a thread state: one that waits for a tenant, or a new one.
