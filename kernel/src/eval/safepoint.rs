@@ -64,10 +64,11 @@ impl<H: Host> Attached<'_, H> {
         struct Done<'a, 'i, H: Host>(&'a mut Attached<'i, H>);
         impl<H: Host> Drop for Done<'_, '_, H> {
             fn drop(&mut self) {
-                let pending = &self.0.slot().head.pending;
-                pending.running.set(false);
-                if !pending.is_empty() {
-                    self.0.thread().breaker.set(PENDING);
+                let head = &self.0.slot().head;
+                head.pending.running.set(false);
+                if !head.pending.is_empty() {
+                    // Every thread state: others may have spent their bit on this pass, and this one may go.
+                    self.0.rt().locked(|_| head.break_all(PENDING));
                 }
             }
         }

@@ -230,6 +230,7 @@ impl<H: Host> Drop for Finish<'_, H> {
         slot.guest_table.set(None);
         slot.guest.set(ptr::null_mut());
         slot.frame_eval.set(None);
+        slot.head.pending.forget();
         rt.locked(|registry| {
             rt.disarm(registry, slot);
             // SAFETY: under the lock the list is stable, and its slots are type-stable.

@@ -9,6 +9,7 @@
 use core::ptr;
 
 use crate::{
+    eval::breaker::PENDING,
     interpreter::{InterpreterHead, InterpreterId},
     runtime::id_table::IdTable,
     thread::slot::{ThreadSlot, ThreadWhence},
@@ -166,7 +167,9 @@ impl Registry {
     ) -> u32 {
         let number = self.next_thread;
         self.next_thread += 1;
-        let generation = slot.be_born(interpreter, number, whence);
+        // Calls that were added while no thread state was there to be told.
+        let breaker = if interpreter.pending.is_empty() { 0 } else { PENDING };
+        let generation = slot.be_born(interpreter, number, whence, breaker);
         slot.prev.set(ptr::null());
         slot.next.set(interpreter.threads.get());
         // SAFETY: listed thread slots are slots of this runtime.

@@ -97,12 +97,18 @@ impl ThreadSlot {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Birth of a thread state: its generation.
-    pub(crate) fn be_born(&self, interpreter: &InterpreterHead, number: u64, whence: ThreadWhence) -> u32 {
+    /// Birth of a thread state, with these breaker bits: its generation.
+    pub(crate) fn be_born(
+        &self,
+        interpreter: &InterpreterHead,
+        number: u64,
+        whence: ThreadWhence,
+        breaker: u32,
+    ) -> u32 {
         self.interpreter.set(interpreter);
         self.number.set(number);
         self.whence.set(whence);
-        self.breaker.reset(0);
+        self.breaker.reset(breaker);
         self.cleared.set(false);
         self.wake.set(None);
         self.guest.set(ptr::null_mut());
