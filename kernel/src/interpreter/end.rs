@@ -44,6 +44,9 @@ impl<H: Host> Runtime<H> {
     /// `StillActive` if `patience` ran out: everything stays valid, and the last activation to leave completes
     /// the end (an observer gets the ledger). Otherwise nothing changed.
     pub fn end(&self, id: InterpreterId, patience: Patience) -> Result<Ledger, EndError> {
+        if self.host().in_interrupt() {
+            return Err(EndError::InInterrupt);
+        }
         if id.is_main() {
             return Err(EndError::Main);
         }
@@ -51,14 +54,6 @@ impl<H: Host> Runtime<H> {
         refuse_own_frames::<H>(slot)?;
         if self.tell(&Event::InterpreterClearing { id }).is_err() {
             return Err(EndError::Vetoed);
-        }
-        self.end_listed(id, patience)
-    }
-
-    /// Ends any interpreter, main included, without asking observers.
-    pub(crate) fn end_listed(&self, id: InterpreterId, patience: Patience) -> Result<Ledger, EndError> {
-        if self.host().in_interrupt() {
-            return Err(EndError::InInterrupt);
         }
         let slot = self.begin_end(id)?;
         self.await_activations(slot, 0, patience)?;

@@ -1,7 +1,7 @@
 //! Finalizing the runtime (SPEC R2, R4).
 
 use crate::{
-    error::{EndError, RuntimeError},
+    error::RuntimeError,
     host::Host,
     interpreter::{InterpreterId, InterpreterSlot, Patience, end},
     memory::Ledger,
@@ -50,23 +50,27 @@ impl<H: Host> Runtime<H> {
         let later = Later(self);
         let _ = self.tell(&Event::RuntimeFinalizing);
         let mut ledger = RuntimeLedger::default();
+        // The newest in any phase: one that is being created or taken down may use main's GIL and heap.
         while let Some((id, abandoned)) = self.newest_listed() {
             if let Some(slot) = abandoned {
                 end::retire(self, slot);
                 continue;
             }
+            let Ok(slot) = self.begin_end(id) else {
+                // Its creator or its ender is still at it: its turn comes.
+                self.host().relax();
+                continue;
+            };
             if !id.is_main() {
                 let _ = self.tell(&Event::InterpreterLeftOver { id });
             }
-            match self.end_listed(id, patience) {
-                Ok(main) if id.is_main() => ledger.main = main,
-                Ok(ended) => {
-                    ledger.left_over += 1;
-                    ledger.unclean += usize::from(!ended.is_clean());
-                }
-                // Its creator or its ender is still at it: its turn comes.
-                Err(EndError::InProgress | EndError::NotFound) => self.host().relax(),
-                Err(_) => return Err(RuntimeError::StillActive),
+            self.await_activations(slot, 0, patience).map_err(|_| RuntimeError::StillActive)?;
+            let ended = end::clear(self, slot, None);
+            if id.is_main() {
+                ledger.main = ended;
+            } else {
+                ledger.left_over += 1;
+                ledger.unclean += usize::from(!ended.is_clean());
             }
         }
         core::mem::forget(later);
