@@ -52,18 +52,18 @@ impl<'i, H: Host> Attached<'i, H> {
     /// `NoGuest` or `WrongGuest`; whatever kept the thread data from being made.
     pub fn guest<G: Guest<H>>(&mut self) -> Result<GuestParts<'_, 'i, G, H>, GuestError> {
         let state = self.state_of::<G>()?;
-        if self.thread().guest.get().is_null() {
+        if self.thread().guest().is_null() {
             let made = self.guest_table()?.thread.make(self)?;
             let thread = self.thread();
-            if thread.guest.get().is_null() {
-                thread.guest.set(made.as_ptr().cast());
+            if thread.guest().is_null() {
+                thread.set_guest(made.as_ptr().cast());
             } else {
                 // `start_thread` asked for its own data; the inner one stands.
                 // SAFETY: the value was made a moment ago and nothing refers to it.
                 unsafe { self.guest_table()?.thread.unmake(self, made) };
             }
         }
-        let (state, thread) = (state.cast(), self.thread().guest.get().cast());
+        let (state, thread) = (state.cast(), self.thread().guest().cast());
         // SAFETY: [P1] both pointers lead to live values of this guest, checked by its type, made in this
         // interpreter. `&mut self` is the unique token of the interpreter, so nobody else has them; the brand
         // is the token's.
@@ -82,10 +82,9 @@ impl<'i, H: Host> Attached<'i, H> {
 
     /// Drops the guest's data of this thread state.
     pub(crate) fn drop_thread_data(&mut self) {
-        let data = NonNull::new(self.thread().guest.replace(ptr::null_mut()));
-        if let (Some(data), Ok(table)) = (data, self.guest_table()) {
+        if let (Some(data), Ok(table)) = (self.thread().take_guest(), self.guest_table()) {
             // SAFETY: [P1] the data was made by this table in this interpreter; `&mut self` excludes borrows.
-            unsafe { table.thread.unmake(self, data.cast()) };
+            unsafe { table.thread.unmake(self, data) };
         }
     }
 
@@ -112,8 +111,8 @@ impl<'i, H: Host> Attached<'i, H> {
             let mut at = self.slot().head.threads.get();
             // SAFETY: under the lock the list is stable, and its slots are type-stable.
             while let Some(thread) = unsafe { at.as_ref() } {
-                if let Some(data) = NonNull::new(thread.guest.replace(ptr::null_mut())) {
-                    return Some(data.cast());
+                if let Some(data) = thread.take_guest() {
+                    return Some(data);
                 }
                 at = thread.next.get();
             }

@@ -102,10 +102,10 @@ impl<H: Host> Runtime<H> {
         }
         self.start_guest(place, guest)?;
         core::mem::forget(roll_back);
-        let id = interpreter.head.id.get();
+        let state = ThreadState::new(place, generation);
         interpreter.head.word.publish();
-        let _ = self.tell(&Event::InterpreterCreated { id });
-        Ok(ThreadState::new(place, generation, id, thread.number.get()))
+        let _ = self.tell(&Event::InterpreterCreated { id: state.interpreter() });
+        Ok(state)
     }
 
     /// Lists interpreter and thread state: the first step that others could see.

@@ -8,7 +8,7 @@ use crate::{
     eval::breaker::Breaker,
     host::Wake,
     interpreter::InterpreterHead,
-    sync::{AtomicU32, Cell, Ordering, tally},
+    sync::{AtomicPtr, AtomicU32, Cell, Ordering, tally},
     thread::session::Session,
 };
 
@@ -61,8 +61,8 @@ pub(crate) struct ThreadSlot {
     pub(crate) next_free: Cell<*mut ThreadSlot>,
     /// Under the runtime's lock: how to wake the thread while it waits in `Attached::wait`.
     pub(crate) wake: Cell<Option<NonNull<dyn Wake>>>,
-    /// Under the GIL: the guest's data of this thread state.
-    pub(crate) guest: Cell<*mut ()>,
+    /// Under the GIL: the guest's data of this thread state. Its own thread looks at it without.
+    guest: AtomicPtr<()>,
     /// Under the GIL: cleared by the raw layer, ready to be deleted.
     pub(crate) cleared: Cell<bool>,
     /// The record of a raw attach, which has no frame on the stack.
@@ -84,7 +84,7 @@ impl ThreadSlot {
                 next_slot: Cell::new(ptr::null_mut()),
                 next_free: Cell::new(ptr::null_mut()),
                 wake: Cell::new(None),
-                guest: Cell::new(ptr::null_mut()),
+                guest: AtomicPtr::new(ptr::null_mut()),
                 cleared: Cell::new(false),
                 session: Session::new(),
             }
@@ -111,7 +111,7 @@ impl ThreadSlot {
         self.breaker.reset(breaker);
         self.cleared.set(false);
         self.wake.set(None);
-        self.guest.set(ptr::null_mut());
+        self.set_guest(ptr::null_mut());
         self.set_status(Status::Detached);
         let born = self.generation.load(Ordering::Relaxed).wrapping_add(1);
         self.generation.store(born, Ordering::Release);
@@ -124,6 +124,22 @@ impl ThreadSlot {
         let dead = self.generation.load(Ordering::Relaxed).wrapping_add(1);
         self.generation.store(dead, Ordering::Release);
         dead != 0
+    }
+
+    /// The guest's data of the thread state that lives here, or null. Without the GIL: of whichever lived here.
+    pub(crate) fn guest(&self) -> *mut () {
+        self.guest.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_guest(&self, data: *mut ()) {
+        self.guest.store(data, Ordering::Relaxed);
+    }
+
+    /// Takes the guest's data out. Under the GIL.
+    pub(crate) fn take_guest(&self) -> Option<NonNull<u8>> {
+        let data = NonNull::new(self.guest())?;
+        self.set_guest(ptr::null_mut());
+        Some(data.cast())
     }
 
     #[inline]

@@ -25,12 +25,23 @@ pub struct ThreadState<'rt, H: Host> {
     generation: u32,
     id: InterpreterId,
     number: u64,
+    whence: ThreadWhence,
     not_send: PhantomData<*mut ()>,
 }
 
 impl<'rt, H: Host> ThreadState<'rt, H> {
-    pub(crate) fn new(place: Place<'rt, H>, generation: u32, id: InterpreterId, number: u64) -> Self {
-        ThreadState { place, generation, id, number, not_send: PhantomData }
+    /// The handle of the thread state that was born in `place`. Before anybody could end it: under the lock,
+    /// or before its interpreter is published.
+    pub(crate) fn new(place: Place<'rt, H>, generation: u32) -> Self {
+        let Place { interpreter, thread, .. } = place;
+        ThreadState {
+            place,
+            generation,
+            id: interpreter.head.id.get(),
+            number: thread.number.get(),
+            whence: thread.whence.get(),
+            not_send: PhantomData,
+        }
     }
 
     #[inline]
@@ -67,8 +78,7 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
 
     /// Who made it; `None` once its interpreter ended.
     pub fn whence(&self) -> Option<ThreadWhence> {
-        let whence = self.place.thread.whence.get();
-        (self.place.thread.generation() == self.generation).then_some(whence)
+        (self.place.thread.generation() == self.generation).then_some(self.whence)
     }
 
     /// The runtime it belongs to.
@@ -81,7 +91,7 @@ impl<H: Host> Drop for ThreadState<'_, H> {
     fn drop(&mut self) {
         // The guest's data lives in the interpreter's heap, so it goes under the GIL. Where this thread cannot
         // attach now, the slot stays listed with it, and the interpreter's end takes both.
-        if !self.place.thread.guest.get().is_null() && self.attach(|cx| cx.drop_thread_data()).is_err() {
+        if !self.place.thread.guest().is_null() && self.attach(|cx| cx.drop_thread_data()).is_err() {
             return;
         }
         self.place.rt.delete_thread(self.place.thread, self.place.interpreter, self.generation);
@@ -106,22 +116,20 @@ impl<H: Host> Runtime<H> {
             return Err(ThreadError::InInterrupt);
         }
         let thread = self.new_thread_slot().map_err(|_| ThreadError::NoMemory)?;
-        let made = self.locked(|registry| {
+        self.locked(|registry| {
             let born = self.listed(registry, id).map_err(|_| ThreadError::NotFound).and_then(|slot| {
                 if slot.head.word.phase() != crate::interpreter::Phase::Running {
                     return Err(ThreadError::Finalizing);
                 }
                 let generation = registry.add_thread(thread, &slot.head, whence);
-                Ok((slot, generation))
+                let place = Place { rt: self, interpreter: slot, thread };
+                Ok(ThreadState::new(place, generation))
             });
             if born.is_err() {
                 registry.free_thread_slot(core::ptr::from_ref(thread).cast_mut());
             }
             born
-        });
-        let (interpreter, generation) = made?;
-        let place = Place { rt: self, interpreter, thread };
-        Ok(ThreadState::new(place, generation, id, thread.number.get()))
+        })
     }
 
     pub(crate) fn delete_thread(&self, thread: &ThreadSlot, slot: &InterpreterSlot<H>, generation: u32) {
