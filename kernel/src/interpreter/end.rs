@@ -194,18 +194,22 @@ fn with_token<H: Host>(
     let thread = &slot.reserve;
     rt.locked(|registry| registry.add_thread(thread, &slot.head, ThreadWhence::Fini));
     let place = Place { rt, interpreter: slot, thread };
-    let outer = Session::attached::<H>();
-    // SAFETY: the phase is CLEARING, so nobody else can reach the interpreter.
+    // SAFETY: the phase is CLEARING, so nobody else can reach the interpreter. A frame that is attached on this
+    // thread meanwhile is of this host: `enter` counted the activation that was the last.
     unsafe {
-        match outer {
+        match Session::attached::<H>() {
             // The last one out may hold the GIL that both share.
             Some(session) if session.gil.get() == ptr::from_ref(slot.gil()).cast() => {
-                // SAFETY: one GIL means one host type; the slot of an open frame is alive.
-                let interpreter = InterpreterSlot::of(session.interpreter.get());
-                let outer = Place { rt, interpreter, thread: &*session.thread.get() };
-                place.frame_under(outer, session, f);
+                place.frame_under(Place::of_session(rt, session), session, f);
             }
-            _ => {
+            // Or, where it entered and left by mistake (see `Place::activate`), another one.
+            Some(session) => {
+                Place::of_session(rt, session).lend_gil(session, || {
+                    slot.gil().take(rt, thread, &slot.head);
+                    place.frame(false, f);
+                });
+            }
+            None => {
                 slot.gil().take(rt, thread, &slot.head);
                 place.frame(false, f);
             }

@@ -12,12 +12,7 @@ use crate::{
     interpreter::{InterpreterId, InterpreterSlot},
     memory::{AllocError, Domain, Usage},
     runtime::Runtime,
-    thread::{
-        ThreadState,
-        place::Place,
-        session::Session,
-        slot::{Status, ThreadSlot},
-    },
+    thread::{ThreadState, place::Place, session::Session, slot::ThreadSlot},
 };
 
 /// Invariant in `'i`: no brand can be turned into another.
@@ -108,20 +103,8 @@ impl<'i, H: Host> Attached<'i, H> {
     /// if the interpreter is finalizing meanwhile, every fallible call afterwards says so. No reference
     /// borrowed from the token can be alive inside, so `f` needs no `Send`.
     pub fn detach<R>(&mut self, f: impl FnOnce() -> R) -> R {
-        struct Back<'a, H: Host>(Place<'a, H>, &'a Session);
-        impl<H: Host> Drop for Back<'_, H> {
-            fn drop(&mut self) {
-                self.0.take_gil_back();
-                self.1.attached.set(true);
-                self.1.lent.set(false);
-            }
-        }
-        let (place, session) = (self.place(), self.session());
-        session.lent.set(true);
-        session.attached.set(false);
-        place.drop_gil(Status::Suspended);
-        let _back = Back(place, session);
-        f()
+        // SAFETY: [T1] the token proves that this thread holds the GIL through its place, by this session.
+        unsafe { self.place().lend_gil(self.session(), f) }
     }
 
     /// Keeps the GIL and lends the token while `f` runs, so that a callback that arrives without it may
@@ -153,10 +136,11 @@ impl<'i, H: Host> Attached<'i, H> {
         f: impl for<'j> FnOnce(&mut Attached<'j, H>) -> R,
     ) -> Result<R, AttachError> {
         let to = other.place();
+        // First: only an activation keeps the other's slot from its next tenant, and so its GIL what it is.
+        let activation = to.activate(other.generation())?;
         if !ptr::eq(to.interpreter.gil(), self.slot().gil()) {
-            return self.detach(|| other.attach(f));
+            return self.detach(|| to.run(activation, f));
         }
-        let _activation = to.activate(other.generation())?;
         if to.interpreter.head.word.is_finalizing() {
             return Err(AttachError::Finalizing);
         }

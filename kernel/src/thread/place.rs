@@ -44,6 +44,19 @@ impl<H: Host> Drop for Activation<'_, H> {
 }
 
 impl<'rt, H: Host> Place<'rt, H> {
+    /// The place of an open frame.
+    ///
+    /// # Safety
+    /// `session` is open on this thread, and its interpreter is one of host `H`.
+    pub(crate) unsafe fn of_session(rt: &'rt Runtime<H>, session: &Session) -> Self {
+        // SAFETY: an open frame keeps its thread state and interpreter alive; sessions hold pointers to whole
+        // slots.
+        unsafe {
+            let interpreter = InterpreterSlot::of(session.interpreter.get());
+            Place { rt, interpreter, thread: &*session.thread.get() }
+        }
+    }
+
     /// Counts an activation for the thread state of `generation`.
     ///
     /// The order matters: the count first, the generation second. An interpreter slot gets its next tenant
@@ -119,6 +132,29 @@ impl<'rt, H: Host> Place<'rt, H> {
         self.thread.set_status(status);
         // SAFETY: [T1] every caller opened this place on this thread, so this thread holds the GIL.
         unsafe { self.interpreter.gil().release() }
+    }
+
+    /// Lets the GIL go while `f` runs, and takes it back, with the token of `session` lent.
+    ///
+    /// # Safety
+    /// This thread holds the GIL through this place, attached by `session`.
+    #[inline]
+    pub(crate) unsafe fn lend_gil<R>(self, session: &Session, f: impl FnOnce() -> R) -> R {
+        struct Back<'a, 'rt, H: Host>(Place<'rt, H>, &'a Session, bool);
+        impl<H: Host> Drop for Back<'_, '_, H> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.take_gil_back();
+                self.1.attached.set(true);
+                self.1.lent.set(self.2);
+            }
+        }
+        let back = Back(self, session, session.lent.replace(true));
+        session.attached.set(false);
+        self.drop_gil(Status::Suspended);
+        let answer = f();
+        drop(back);
+        answer
     }
 
     /// Runs `f` in a new frame. `gil_held`: this thread holds the GIL through this place already, and keeps it.
@@ -202,9 +238,18 @@ impl<'rt, H: Host> Place<'rt, H> {
         if Session::attached::<H>().is_some() {
             return Err(AttachError::AlreadyAttached);
         }
-        let _activation = self.activate(generation)?;
+        self.run(self.activate(generation)?, f)
+    }
+
+    /// Takes the GIL and runs `f`, under an activation of this place. Nothing is attached on this thread.
+    #[inline]
+    pub(crate) fn run<R>(
+        self,
+        _activation: Activation<'rt, H>,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+    ) -> Result<R, AttachError> {
         self.take_gil()?;
-        // SAFETY: the activation lives until this function returns; nothing is attached on this thread.
+        // SAFETY: the activation lives until this function returns; the caller says the rest.
         Ok(unsafe { self.frame(false, f) })
     }
 }

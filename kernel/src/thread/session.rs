@@ -64,7 +64,8 @@ impl Session {
     #[inline]
     pub(crate) unsafe fn open<H: Host>(&self, place: Place<'_, H>) {
         self.thread.set(place.thread);
-        self.interpreter.set(&raw const place.interpreter.head);
+        // From the whole slot, so that the slot can be reached through it.
+        self.interpreter.set(ptr::from_ref(place.interpreter).cast());
         self.gil.set(ptr::from_ref(place.interpreter.gil()).cast());
         self.attached.set(true);
         self.lent.set(false);
