@@ -16,7 +16,6 @@ pub mod memory;
 pub mod object;
 pub mod observe;
 pub mod raw;
-
 pub mod runtime;
 mod sync;
 pub mod thread;

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Everything that must pass, on a fresh machine with rustup: set-up, lints, docs, tests, models, Miri, bare metal, QEMU.
+# One step: bash tests/all.sh STEP (setup lint docs checks test loom miri targets firmware).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+
+TARGETS=(thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf x86_64-unknown-none)
+
+setup() {
+    say "set-up"
+    rustup show active-toolchain >/dev/null 2>&1 || rustup toolchain install
+    local have wanted
+    have=$(rustup target list --installed)
+    for wanted in "${TARGETS[@]}"; do
+        grep -qx "$wanted" <<<"$have" || rustup target add "$wanted"
+    done
+    rustup component add clippy rustfmt
+    rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
+    rustup +nightly component list --installed | grep -q '^miri' || rustup +nightly component add miri rust-src
+    if ! command -v qemu-system-arm >/dev/null; then
+        local sudo=
+        [ "$(id -u)" = 0 ] || sudo=sudo
+        $sudo apt-get update -qq
+        $sudo apt-get install -y -qq --no-install-recommends qemu-system-arm
+    fi
+}
+
+lint() {
+    say "format and lints"
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+}
+
+docs() {
+    say "documentation"
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+}
+
+checks() {
+    say "checks of the tree"
+    bash tests/checks.sh
+}
+
+test_() {
+    say "tests"
+    cargo test --workspace
+}
+
+loom() {
+    say "loom"
+    RUSTFLAGS="--cfg archipelago_loom" LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-2}" \
+        cargo test --release -p archipelago-loom-tests --target-dir target/loom
+}
+
+miri() {
+    say "Miri"
+    bash tests/miri.sh
+}
+
+targets() {
+    say "bare-metal builds"
+    bash tests/firmware/build-targets.sh
+}
+
+firmware() {
+    say "firmware in QEMU"
+    bash tests/firmware/run.sh
+}
+
+case "${1:-all}" in
+all) for step in setup lint docs checks test_ loom miri targets firmware; do "$step"; done ;;
+test) test_ ;;
+setup | lint | docs | checks | loom | miri | targets | firmware) "$1" ;;
+*) echo "unknown step: $1 (see the head of this file)" >&2 && exit 2 ;;
+esac
+say "all passed"

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Checks of the tree that no compiler makes. Each one says what to do.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+failed=0 passed=0
+
+check() { # name, what it found (empty: passed), what to do
+    if [ -z "$2" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'checks: %s: %s\n%s\n' "$1" "$3" "$2" >&2
+    fi
+}
+
+kernel=kernel/src
+
+check "no global state in the kernel (SPEC R1)" \
+    "$(grep -rnE '^\s*(pub(\([a-z]+\))? )?static |static mut |thread_local!' "$kernel" || true)" \
+    "keep it in the Runtime"
+
+check "atomics are named in sync only" \
+    "$(grep -rnE 'sync::atomic|portable_atomic|loom::' "$kernel" | grep -v "^$kernel/sync/" | grep -v '^[^:]*:[0-9]*: *//' || true)" \
+    "use crate::sync"
+
+check "no alloc and no std in the kernel" \
+    "$(grep -rnE 'extern crate (alloc|std)|\b(alloc|std)::(vec|boxed|string|sync|rc|collections)\b' "$kernel" || true)" \
+    "use the domains"
+
+# One `extern crate alloc` in the default graph would force a global allocator on every image.
+graph=$(cargo tree -p archipelago-kernel -e normal --no-default-features --prefix none | sort -u | grep -v '^archipelago-kernel ' || true)
+check "the kernel's default dependency graph is empty" "$graph" "a dependency may pull in alloc: put it behind a feature"
+
+# What the public API names comes from core or from the kernel itself.
+foreign=$(grep -rnE '^\s*pub use [a-z_]+' "$kernel" | grep -vE 'pub use (crate|self|super|[a-z_]+::)' || true)
+foreign+=$(grep -rnE '^\s*pub use (portable_atomic|loom|lock_api|spin|heapless)' "$kernel" || true)
+check "the kernel's public API names no foreign type" "$foreign" "wrap it"
+
+check "no core::fmt on kernel paths" \
+    "$(grep -rnE 'format_args!|write!\(|panic!\(|\.unwrap\(\)|\.expect\(|unreachable!\(|todo!\(|unimplemented!\(' "$kernel" |
+        grep -vE "^$kernel/(error|macros)\.rs|: *//" || true)" \
+    "answer with an error value"
+
+unsafe_files=$(grep -rl --include='*.rs' 'allow(unsafe_code)' kernel alloc-backends lock-backends std-adapter guests cli | grep -v /tests/ | LC_ALL=C sort)
+check "files with unsafe code are listed" \
+    "$(diff <(grep -v '^#' docs/soundness/unsafe-files.txt) <(echo "$unsafe_files") || true)" \
+    "docs/soundness/unsafe-files.txt is the list; a new file needs a reason in docs/soundness"
+
+check "no machine paths" \
+    "$(git grep -nIE '(^|[^a-z.])/(work|tmp|root|home)/' -- . ':!*.lock' ':!tests/checks.sh' || true)" \
+    "take them out"
+
+if [ -x tests/check-features.sh ]; then
+    check "docs/features.md is true" "$(bash tests/check-features.sh 2>&1 >/dev/null || echo failed)" "see above"
+fi
+
+echo "checks: $passed passed, $failed failed"
+[ "$failed" = 0 ]
