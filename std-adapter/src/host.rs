@@ -1,7 +1,7 @@
 //! `StdHost`: what the kernel needs, from an operating system.
 
 use core::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use parking_lot::RawMutex;
 use crate::{StdClock, StdPark, ThreadLocalSlot, slot, timer::Timer};
 
 static CYCLES: AtomicU64 = AtomicU64::new(1);
+static INDEXES: AtomicUsize = AtomicUsize::new(0);
 
 /// The host on `std`: parking locks, the monotonic clock, the system allocator.
 #[derive(Default)]
@@ -54,6 +55,10 @@ impl Host for StdHost {
 
     fn new_cycle(&self) -> u64 {
         CYCLES.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn new_index(&self) -> usize {
+        INDEXES.fetch_add(1, Ordering::Relaxed)
     }
 
     fn thread_id(&self) -> usize {

@@ -50,6 +50,12 @@ pub trait Host: Sized + Send + Sync + 'static {
     /// answer to each other's handles. The kernel has no static to count in.
     fn new_cycle(&self) -> u64;
 
+    /// A number unique in the program for each [`UniqueIndex`](crate::runtime::UniqueIndex), small and dense where
+    /// the host can: tables are as long as the largest. By default a cycle number, which is unique but leaves gaps.
+    fn new_index(&self) -> usize {
+        self.new_cycle() as usize
+    }
+
     /// A number that differs between threads (or cores) alive at the same time. Used to assert the lock
     /// order in debug builds, for nothing else.
     fn thread_id(&self) -> usize;

@@ -5,11 +5,13 @@
 mod deadline;
 mod finalize;
 mod id_table;
+mod index;
 mod lookup;
 mod phase;
 mod registry;
 
 pub use finalize::RuntimeLedger;
+pub use index::UniqueIndex;
 pub use phase::RuntimePhase;
 pub(crate) use registry::Registry;
 
