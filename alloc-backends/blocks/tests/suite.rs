@@ -116,6 +116,12 @@ fn the_cache_is_bounded() {
     let cached = model.subject().heap().cached();
     assert!(cached > 0 && cached <= 1000);
     assert_eq!(raw.live().1, cached);
+    for _ in 0..5 {
+        model.allocate(layout(100)).unwrap();
+    }
+    // What was taken from the cache makes room in it again.
+    model.clear();
+    assert_eq!((model.subject().heap().cached(), raw.live().1), (cached, cached));
 }
 
 #[test]

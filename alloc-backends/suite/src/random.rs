@@ -34,7 +34,7 @@ fn request() -> impl Strategy<Value = Request> {
 
 /// Runs sequences of requests on new subjects; `end` gets each model after its sequence.
 pub(crate) fn sequences<S: Subject>(subject: &impl Fn() -> S, end: impl Fn(Model<S>)) {
-    let (cases, length) = if cfg!(miri) { (6, 60) } else { (200, 300) };
+    let (cases, length) = if cfg!(miri) { (4, 40) } else { (200, 300) };
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     // In Miri a failure should be there again in the next run.
     let mut runner = if cfg!(miri) {
