@@ -21,63 +21,57 @@ fn on_region<L: RawLock>(len: usize, skew: usize, test: impl FnOnce(&LinkedListR
     assert_eq!((raw.used(), raw.free()), (0, free), "everything is back");
 }
 
-macro_rules! suite {
-    ($module:ident, $lock:ty) => {
-        mod $module {
-            use super::*;
-
-            #[test]
-            fn every_alignment() {
-                on_region::<$lock>(1 << 18, 1, |raw| served::every_alignment(OnRaw(raw)));
-            }
-
-            #[test]
-            fn every_size() {
-                on_region::<$lock>(1 << 17, 3, |raw| served::every_size(OnRaw(raw)));
-            }
-
-            #[test]
-            fn contents_are_kept() {
-                on_region::<$lock>(1 << 17, 0, |raw| served::contents_are_kept(OnRaw(raw)));
-            }
-
-            #[test]
-            fn resizing_keeps_contents() {
-                on_region::<$lock>(1 << 14, 0, |raw| served::resizing_keeps_contents(OnRaw(raw)));
-            }
-
-            #[test]
-            fn the_impossible_is_refused() {
-                on_region::<$lock>(1 << 12, 0, |raw| served::the_impossible_is_refused(OnRaw(raw)));
-            }
-
-            #[test]
-            fn exhaustion_is_an_error_and_recovers() {
-                on_region::<$lock>(1 << 12, 5, |raw| {
-                    served::exhaustion_is_an_error_and_recovers(OnRaw(raw));
-                });
-            }
-
-            #[test]
-            fn random_sequences() {
-                on_region::<$lock>(1 << 16, 0, |raw| served::random_sequences(|| OnRaw(raw)));
-            }
-
-            #[test]
-            fn four_threads() {
-                on_region::<$lock>(1 << 16, 0, raw::four_threads);
-            }
-
-            #[test]
-            fn blocks_lie_in_the_region() {
-                on_region::<$lock>(1 << 16, 0, raw::blocks_lie_in_the_region);
-            }
-        }
-    };
+#[test]
+fn every_alignment() {
+    on_region::<SpinLock>(1 << 18, 1, |raw| served::every_alignment(OnRaw(raw)));
 }
 
-suite!(spin, SpinLock);
-suite!(critical_section, CsLock);
+#[test]
+fn every_size() {
+    on_region::<SpinLock>(1 << 17, 3, |raw| served::every_size(OnRaw(raw)));
+}
+
+#[test]
+fn contents_are_kept() {
+    on_region::<SpinLock>(1 << 17, 0, |raw| served::contents_are_kept(OnRaw(raw)));
+}
+
+#[test]
+fn resizing_keeps_contents() {
+    on_region::<SpinLock>(1 << 14, 0, |raw| served::resizing_keeps_contents(OnRaw(raw)));
+}
+
+#[test]
+fn the_impossible_is_refused() {
+    on_region::<SpinLock>(1 << 12, 0, |raw| served::the_impossible_is_refused(OnRaw(raw)));
+}
+
+#[test]
+fn exhaustion_is_an_error_and_recovers() {
+    on_region::<SpinLock>(1 << 12, 5, |raw| {
+        served::exhaustion_is_an_error_and_recovers(OnRaw(raw));
+    });
+}
+
+#[test]
+fn random_sequences() {
+    on_region::<SpinLock>(1 << 16, 0, |raw| served::random_sequences(|| OnRaw(raw)));
+}
+
+#[test]
+fn four_threads() {
+    on_region::<SpinLock>(1 << 16, 0, raw::four_threads);
+}
+
+#[test]
+fn blocks_lie_in_the_region() {
+    on_region::<SpinLock>(1 << 16, 0, raw::blocks_lie_in_the_region);
+}
+
+#[test]
+fn four_threads_with_critical_sections() {
+    on_region::<CsLock>(1 << 16, 0, raw::four_threads);
+}
 
 #[test]
 fn a_static_takes_a_region_once() {
