@@ -136,24 +136,24 @@ impl Account {
         }
     }
 
-    /// Takes a block away. Holder only.
+    /// Takes a block away. Holder only. A charge that was never made is given back as far as there is one.
     #[inline]
     pub(crate) fn sub(&self, domain: Domain, bytes: usize) {
         let words = &self.domains[domain as usize];
-        put(&words.bytes, get(&words.bytes) - bytes);
-        put(&words.blocks, get(&words.blocks) - 1);
-        put(&self.total, get(&self.total) - bytes);
+        put(&words.bytes, get(&words.bytes).saturating_sub(bytes));
+        put(&words.blocks, get(&words.blocks).saturating_sub(1));
+        put(&self.total, get(&self.total).saturating_sub(bytes));
     }
 
     /// Changes the size of a block; growth was admitted. Holder only.
     pub(crate) fn resize(&self, domain: Domain, old: usize, new: usize) {
         let words = &self.domains[domain as usize];
-        let now = get(&words.bytes) - old + new;
+        let now = get(&words.bytes).saturating_sub(old) + new;
         put(&words.bytes, now);
         if now > get(&words.peak) {
             put(&words.peak, now);
         }
-        put(&self.total, get(&self.total) - old);
+        put(&self.total, get(&self.total).saturating_sub(old));
         self.add_total(new);
     }
 
