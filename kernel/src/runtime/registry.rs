@@ -100,6 +100,19 @@ impl Registry {
         self.count -= 1;
     }
 
+    /// Whether `head` is listed, in whatever phase.
+    pub(crate) fn lists(&self, head: *const InterpreterHead) -> bool {
+        let mut at = self.newest;
+        // SAFETY: listed heads are slots of this runtime.
+        while let Some(listed) = unsafe { at.as_ref() } {
+            if at == head {
+                return true;
+            }
+            at = listed.older.get();
+        }
+        false
+    }
+
     /// The newest interpreter (`PyInterpreterState_Head`).
     pub(crate) fn newest(&self) -> *const InterpreterHead {
         self.newest
