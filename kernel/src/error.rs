@@ -40,6 +40,8 @@ errors! {
         StillActive = 0x0206 => "runtime: threads are still active in an interpreter: let them return, then call finalize again",
         /// Asked inside an interrupt handler.
         InInterrupt = 0x0207 => "runtime: not allowed inside an interrupt handler: do it from a thread",
+        /// This thread has a frame of one of its interpreters open and would wait for itself.
+        WouldDeadlock = 0x0208 => "runtime: this thread has a frame of an interpreter open and would wait for itself: return from it first",
     }
     wraps {
         /// The main interpreter could not be created.
@@ -90,6 +92,8 @@ errors! {
         Stale = 0x0407 => "thread state: it was deleted, or its interpreter ended",
         /// Nothing is attached where the raw layer wants a thread state of the interpreter attached.
         NotAttached = 0x0408 => "thread state: a thread state of its interpreter must be attached on this thread",
+        /// The interpreter is still being created.
+        NotReady = 0x0409 => "thread state: the interpreter is still being created: wait until create returned",
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 impl InterpreterHead {
     /// Takes the main slot for `thread`. `false`: another thread state has it.
     #[must_use]
-    fn take_main_slot(&self, thread: &ThreadSlot) -> bool {
+    pub(crate) fn take_main_slot(&self, thread: &ThreadSlot) -> bool {
         let me = ptr::from_ref(thread).cast_mut();
         let free = ptr::null_mut();
         self.running.compare_exchange(free, me, Ordering::AcqRel, Ordering::Relaxed).is_ok()

@@ -2,16 +2,41 @@
 
 #![allow(unsafe_code)]
 
+use core::ptr;
+
 use crate::{
+    eval::breaker::FINALIZING,
     host::Host,
     interpreter::end::footprint,
     memory::{Domain, Ledger},
     object,
+    sync::Ordering,
     thread::Attached,
 };
 
-/// Leftover pending calls may add further ones; so many passes are run before the rest is dropped.
-const PASSES: usize = 16;
+/// Gives the memory back, also when a destructor or a leftover call panicked.
+struct Sweep<'a, 'i, H: Host>(&'a mut Attached<'i, H>, &'a mut Ledger);
+
+impl<H: Host> Drop for Sweep<'_, '_, H> {
+    fn drop(&mut self) {
+        let Sweep(cx, ledger) = self;
+        let slot = cx.slot();
+        slot.head.pending.forget();
+        // SAFETY: the phase is CLEARING: no frame but this one is open, so no reference to an object is on any
+        // stack; the values are dropped, or given up.
+        unsafe { object::free_all(cx, ledger) };
+        debug_assert_eq!(
+            cx.usage().domain(Domain::Object).blocks,
+            0,
+            "every object is counted in the object domain"
+        );
+        ledger.leaked = slot.head.account.usage();
+        ledger.peak = ledger.leaked.peak;
+        // SAFETY: [T1] the token holds the GIL; guest and objects are down, so no block is used.
+        let swept = unsafe { slot.sweep(cx.rt().raw_alloc()) };
+        ledger.swept_blocks = swept.blocks;
+    }
+}
 
 impl<H: Host> Attached<'_, H> {
     /// Runs in phase CLEARING, on the last token.
@@ -19,40 +44,22 @@ impl<H: Host> Attached<'_, H> {
         let account = &self.slot().head.account;
         account.reopen();
         account.sub(Domain::Raw, footprint::<H>());
-        struct Sweep<'a, 'b, H: Host>(&'a Attached<'b, H>, &'a mut Ledger);
-        impl<H: Host> Drop for Sweep<'_, '_, H> {
-            fn drop(&mut self) {
-                let slot = self.0.slot();
-                self.1.leaked = slot.head.account.usage();
-                self.1.peak = self.1.leaked.peak;
-                // SAFETY: [T1] the token holds the GIL; guest and objects are down, so no block is used.
-                let swept = unsafe { slot.sweep(self.0.rt().raw_alloc()) };
-                self.1.swept_blocks = swept.blocks;
-            }
+        // What the guest runs to take itself down runs as ever.
+        self.thread().breaker.take(FINALIZING);
+        self.slot().head.running.store(ptr::null_mut(), Ordering::Relaxed);
+        let sweep = Sweep(self, ledger);
+        let cx = &mut *sweep.0;
+        // In this phase nobody adds a call, so the list only gets shorter.
+        while !cx.slot().head.pending.is_empty() {
+            let _ = cx.run_pending();
         }
-        for _ in 0..PASSES {
-            if self.slot().head.pending.is_empty() {
-                break;
-            }
-            let _ = self.run_pending();
-        }
-        self.end_guest();
-        self.settle();
-        let token: &Attached<'_, H> = self;
-        let sweep = Sweep(token, ledger);
+        cx.end_guest();
+        cx.settle();
         // SAFETY: the phase is CLEARING: no frame but this one is open, so no reference to an object is on any
         // stack.
         unsafe {
-            token.slot().globals.forget(token);
-            let (left, skipped) = object::drop_all(token);
-            sweep.1.objects = left;
-            sweep.1.destructors_skipped = skipped;
+            cx.slot().globals.forget(cx);
+            object::drop_all(cx, sweep.1);
         }
-        debug_assert_eq!(
-            token.usage().domain(Domain::Object).blocks,
-            0,
-            "every object is counted in the object domain"
-        );
-        drop(sweep);
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         InterpreterSlot, Phase, Whence,
         end::{footprint, take_down},
     },
-    memory::{AllocCause, Domain, raw_allocate, raw_deallocate},
+    memory::{AllocCause, Domain, Ledger, raw_allocate, raw_deallocate},
     observe::Event,
     runtime::{Runtime, RuntimePhase},
     thread::{
@@ -25,6 +25,24 @@ use crate::{
         slot::{ThreadSlot, ThreadWhence},
     },
 };
+
+/// What an interpreter is in its runtime. Whence is a label; the role is not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The first one: others share its GIL and heap.
+    Main,
+    /// Any other.
+    Sub(Whence),
+}
+
+impl Role {
+    fn whence(self) -> Whence {
+        match self {
+            Role::Main => Whence::Runtime,
+            Role::Sub(whence) => whence,
+        }
+    }
+}
 
 impl<H: Host> Runtime<H> {
     /// Creates an interpreter (`Py_NewInterpreterFromConfig`; SPEC L1, safe layer) and answers a detached
@@ -58,7 +76,7 @@ impl<H: Host> Runtime<H> {
             return Err(CreateError::AlreadyAttached);
         }
         config.validate()?;
-        self.build(config.resolved(), guest, whence)
+        self.build(config.resolved(), guest, Role::Sub(whence))
     }
 
     /// Builds an interpreter from a resolved config. Main is exempt from validation (SPEC C4).
@@ -66,18 +84,13 @@ impl<H: Host> Runtime<H> {
         &self,
         config: InterpreterConfig,
         guest: Option<&'static GuestTable<H>>,
-        whence: Whence,
+        role: Role,
     ) -> Result<ThreadState<'_, H>, CreateError> {
+        let whence = role.whence();
         if self.host().in_interrupt() {
             return Err(CreateError::InInterrupt);
         }
-        if config.memory_limit().is_some_and(|limit| limit < footprint::<H>()) {
-            return Err(ConfigError::LimitBelowFootprint.into());
-        }
-        let longest = <H::Clock as Clock>::MAX;
-        if config.deadline().is_some_and(|deadline| deadline > longest) {
-            return Err(ConfigError::DurationTooLong.into());
-        }
+        config.validate_for(footprint::<H>(), <H::Clock as Clock>::MAX)?;
         if self.tell(&Event::InterpreterCreating { config: &config, whence }).is_err() {
             return Err(CreateError::Vetoed);
         }
@@ -90,9 +103,9 @@ impl<H: Host> Runtime<H> {
         let interpreter = unsafe { &*slot };
         interpreter.head.word.begin();
         interpreter.head.renew(config, whence);
-        interpreter.own_gil.renew(config.switch_interval().unwrap_or(DEFAULT_SWITCH_INTERVAL));
+        interpreter.own_gil.renew(DEFAULT_SWITCH_INTERVAL);
         interpreter.head.account.add(Domain::Raw, footprint::<H>());
-        let generation = self.list_new(slot, thread)?;
+        let generation = self.list_new(slot, thread, role == Role::Main)?;
         core::mem::forget(taken);
 
         let place = Place { rt: self, interpreter, thread };
@@ -102,6 +115,9 @@ impl<H: Host> Runtime<H> {
         }
         self.start_guest(place, guest)?;
         core::mem::forget(roll_back);
+        if let Some(interval) = config.switch_interval() {
+            interpreter.gil().set_interval(interval);
+        }
         let state = ThreadState::new(place, generation);
         interpreter.head.word.publish();
         let _ = self.tell(&Event::InterpreterCreated { id: state.interpreter() });
@@ -109,11 +125,15 @@ impl<H: Host> Runtime<H> {
     }
 
     /// Lists interpreter and thread state: the first step that others could see.
-    fn list_new(&self, slot: *const InterpreterSlot<H>, thread: &ThreadSlot) -> Result<u32, CreateError> {
+    fn list_new(
+        &self,
+        slot: *const InterpreterSlot<H>,
+        thread: &ThreadSlot,
+        is_main: bool,
+    ) -> Result<u32, CreateError> {
         // SAFETY: as in `build`.
         let interpreter = unsafe { &*slot };
-        let (config, is_main) =
-            (interpreter.head.config.get(), interpreter.head.whence.get() == Whence::Runtime);
+        let config = interpreter.head.config.get();
         loop {
             let listed = self.locked(|registry| {
                 let main = registry.oldest().cast::<InterpreterSlot<H>>();
@@ -203,6 +223,6 @@ struct RollBack<'rt, H: Host>(Place<'rt, H>);
 impl<H: Host> Drop for RollBack<'_, H> {
     fn drop(&mut self) {
         self.0.interpreter.head.word.roll_back();
-        take_down(self.0.rt, self.0.interpreter, None);
+        take_down(self.0.rt, self.0.interpreter, None, &mut Ledger::default());
     }
 }

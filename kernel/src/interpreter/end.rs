@@ -47,10 +47,10 @@ impl<H: Host> Runtime<H> {
         if self.host().in_interrupt() {
             return Err(EndError::InInterrupt);
         }
+        let slot = self.locked(|registry| self.listed(registry, id)).map_err(|_| EndError::NotFound)?;
         if id.is_main() {
             return Err(EndError::Main);
         }
-        let slot = self.locked(|registry| self.listed(registry, id)).map_err(|_| EndError::NotFound)?;
         refuse_own_frames::<H>(slot)?;
         if self.tell(&Event::InterpreterClearing { id }).is_err() {
             return Err(EndError::Vetoed);
@@ -62,13 +62,21 @@ impl<H: Host> Runtime<H> {
 
     /// RUNNING → FINALIZING, and everybody inside is told.
     pub(crate) fn begin_end(&self, id: InterpreterId) -> Result<&InterpreterSlot<H>, EndError> {
+        self.begin_or_take_over(id).map(|(slot, _)| slot)
+    }
+
+    /// As [`begin_end`](Self::begin_end), and whether nobody had begun before.
+    pub(crate) fn begin_or_take_over(
+        &self,
+        id: InterpreterId,
+    ) -> Result<(&InterpreterSlot<H>, bool), EndError> {
         self.locked(|registry| {
             // Begun under the lock, so that the slot cannot get its next tenant between look-up and step.
             let slot = self.listed(registry, id).map_err(|_| EndError::NotFound)?;
             match slot.head.word.begin_end() {
-                BeginEnd::Begun | BeginEnd::TakenOver => {
+                begun @ (BeginEnd::Begun | BeginEnd::TakenOver) => {
                     slot.head.break_all(FINALIZING);
-                    Ok(slot)
+                    Ok((slot, begun == BeginEnd::Begun))
                 }
                 BeginEnd::InProgress | BeginEnd::NotReady => Err(EndError::InProgress),
                 BeginEnd::Ended => Err(EndError::NotFound),
@@ -131,10 +139,16 @@ pub(crate) fn complete<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>) {
 /// that the raw layer's end came with, attached on this thread; its session is closed afterwards and its GIL
 /// released.
 pub(crate) fn clear<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>, own: Option<&ThreadSlot>) -> Ledger {
-    let id = slot.head.id.get();
-    let ledger = take_down(rt, slot, own);
-    let _ = rt.tell(&Event::InterpreterEnded { id, ledger: &ledger });
-    ledger
+    /// Tells observers, also when a destructor of the guest panics.
+    struct Tell<'rt, H: Host>(&'rt Runtime<H>, InterpreterId, Ledger);
+    impl<H: Host> Drop for Tell<'_, H> {
+        fn drop(&mut self) {
+            let _ = self.0.tell(&Event::InterpreterEnded { id: self.1, ledger: &self.2 });
+        }
+    }
+    let mut tell = Tell(rt, slot.head.id.get(), Ledger::default());
+    take_down(rt, slot, own, &mut tell.2);
+    tell.2
 }
 
 /// As [`clear`], without telling observers: also undoes a creation.
@@ -142,15 +156,13 @@ pub(crate) fn take_down<H: Host>(
     rt: &Runtime<H>,
     slot: &InterpreterSlot<H>,
     own: Option<&ThreadSlot>,
-) -> Ledger {
+    ledger: &mut Ledger,
+) {
     while slot.head.word.is_visited() {
         rt.host().relax();
     }
-    let mut ledger = Ledger::default();
-    let finish = Finish { rt, slot };
-    with_token(rt, slot, own, |cx| cx.take_down(&mut ledger));
-    drop(finish);
-    ledger
+    let _finish = Finish { rt, slot };
+    with_token(rt, slot, own, |cx| cx.take_down(ledger));
 }
 
 /// Clears on a thread state that stays attached: the raw layer's low-level clear.

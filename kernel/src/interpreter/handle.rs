@@ -8,7 +8,7 @@ use crate::{
     eval::breaker::INTERRUPT,
     gil::GilStats,
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot, Patience, PendingPort, Phase, Whence},
+    interpreter::{InterpreterId, InterpreterSlot, Patience, PendingPort, Phase, Whence, end},
     memory::{Ledger, Usage},
     runtime::Runtime,
     sync::Ordering,
@@ -172,18 +172,23 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
     /// # Errors
     /// Which of these it is; `NotFound` the second time.
     pub fn close(&self, patience: Patience) -> Result<Ledger, EndError> {
-        if self.id.is_main() {
-            return Err(EndError::Main);
+        self.with(|slot| {
+            if self.id.is_main() {
+                return Err(EndError::Main);
+            }
+            if slot.head.whence.get() != Whence::Stdlib {
+                return Err(EndError::Foreign);
+            }
+            end::refuse_own_frames::<H>(slot)?;
+            // The end takes the main slot, so that no run begins from here on.
+            if slot.head.take_main_slot(&slot.reserve) { Ok(()) } else { Err(EndError::Running) }
+        })
+        .map_err(|_| EndError::NotFound)??;
+        let ended = self.end(patience);
+        if !matches!(ended, Ok(_) | Err(EndError::StillActive)) {
+            // Nothing changed, or another end won: in the memory of an ended interpreter the slot is not ours.
+            let _ = self.with(|slot| slot.head.vacate_main_slot(&slot.reserve));
         }
-        let (whence, running) = self
-            .with(|slot| (slot.head.whence.get(), slot.head.is_running()))
-            .map_err(|_| EndError::NotFound)?;
-        if whence != Whence::Stdlib {
-            return Err(EndError::Foreign);
-        }
-        if running {
-            return Err(EndError::Running);
-        }
-        self.end(patience)
+        ended
     }
 }

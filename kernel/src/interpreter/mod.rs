@@ -10,6 +10,7 @@ mod port;
 mod slot;
 pub(crate) mod word;
 
+pub(crate) use create::Role;
 pub use end::Patience;
 pub use handle::{Interpreter, InterpreterStats};
 pub(crate) use head::InterpreterHead;

@@ -14,4 +14,4 @@ pub use global::Global;
 pub(crate) use global::GlobalTable;
 pub(crate) use header::ObjectHeader;
 pub use owned::{Edge, Local, Owned};
-pub(crate) use release::{drop_all, settle};
+pub(crate) use release::{drop_all, free_all, settle};

@@ -2,10 +2,14 @@
 
 #![allow(unsafe_code)]
 
-use core::{mem, ptr, ptr::NonNull};
+use core::{ptr, ptr::NonNull};
 
 use crate::{
-    host::Host, interpreter::InterpreterHead, memory::Domain, object::ObjectHeader, sync::Ordering,
+    host::Host,
+    interpreter::InterpreterHead,
+    memory::{Domain, Ledger},
+    object::ObjectHeader,
+    sync::Ordering,
     thread::Attached,
 };
 
@@ -68,41 +72,58 @@ unsafe fn free<H: Host>(cx: &Attached<'_, H>, header: *mut ObjectHeader) {
     }
 }
 
-/// Drops every value, then frees all memory: an edge in one value touches the header of another object. How many
-/// objects there were, and how many destructors did not run because one panicked.
+/// Drops every value; the memory is freed by [`free_all`], for an edge in one value touches the header of another
+/// object. If a destructor panics, those that come after it are skipped.
 ///
 /// # Safety
-/// No reference to an object of this interpreter is on any stack.
-pub(crate) unsafe fn drop_all<H: Host>(cx: &Attached<'_, H>) -> (usize, usize) {
-    struct FreeAll<'a, 'i, H: Host>(&'a Attached<'i, H>);
-    impl<H: Host> Drop for FreeAll<'_, '_, H> {
-        fn drop(&mut self) {
-            let head = &self.0.slot().head;
-            head.owed.store(ptr::null_mut(), Ordering::Relaxed);
-            let mut at = head.objects.replace(ptr::null_mut());
-            while !at.is_null() {
-                // SAFETY: the list holds the live objects, whose values are dropped or given up.
-                unsafe {
-                    let next = (*at).next.get();
-                    free(self.0, at);
-                    at = next;
-                }
-            }
-        }
-    }
-    let (mut count, mut dropped) = (0, 0);
-    let all = FreeAll(cx);
+/// No reference to an object of this interpreter is on any stack, and `free_all` follows.
+pub(crate) unsafe fn drop_all<H: Host>(cx: &Attached<'_, H>, ledger: &mut Ledger) {
+    let left = count(&cx.slot().head);
+    ledger.objects = left;
+    ledger.destructors_skipped = left;
     let mut at = cx.slot().head.objects.get();
     while !at.is_null() {
-        count += 1;
         // SAFETY: the object is live, and its value is dropped once.
         unsafe {
             let next = (*at).next.get();
             ((*at).kind.drop_value)(at);
             at = next;
         }
-        dropped += 1;
+        ledger.destructors_skipped -= 1;
     }
-    mem::drop(all);
-    (count, count - dropped)
+}
+
+/// Frees the memory of every object. Values that `drop_all` did not come to are given up.
+///
+/// # Safety
+/// As for [`drop_all`], and nothing looks at an object again.
+pub(crate) unsafe fn free_all<H: Host>(cx: &Attached<'_, H>, ledger: &mut Ledger) {
+    let head = &cx.slot().head;
+    let left = count(head);
+    if ledger.objects != left {
+        // Something panicked before `drop_all` began.
+        ledger.objects = left;
+        ledger.destructors_skipped = left;
+    }
+    head.owed.store(ptr::null_mut(), Ordering::Relaxed);
+    let mut at = head.objects.replace(ptr::null_mut());
+    while !at.is_null() {
+        // SAFETY: the list holds the live objects, whose values are dropped or given up.
+        unsafe {
+            let next = (*at).next.get();
+            free(cx, at);
+            at = next;
+        }
+    }
+}
+
+/// Objects there are. Holder only.
+fn count(head: &InterpreterHead) -> usize {
+    let (mut at, mut count) = (head.objects.get(), 0);
+    // SAFETY: the list holds exactly the live objects.
+    while let Some(object) = unsafe { at.as_ref() } {
+        count += 1;
+        at = object.next.get();
+    }
+    count
 }

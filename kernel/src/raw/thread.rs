@@ -149,9 +149,7 @@ pub unsafe fn current<H: Host>(rt: &Runtime<H>) -> Option<RawThreadState<H>> {
 /// # Safety
 /// [R1](self)
 pub unsafe fn current_interpreter<H: Host>(_: &Runtime<H>) -> Option<InterpreterId> {
-    let session = Session::attached::<H>()?;
-    // SAFETY: [S1] an open session's interpreter is alive.
-    Some(unsafe { (*session.interpreter.get()).id.get() })
+    crate::thread::current::<H>().map(|current| current.interpreter)
 }
 
 /// A thread state (`PyThreadState_New`; SPEC T1), detached.

@@ -2,7 +2,7 @@
 
 use crate::{
     error::RuntimeError,
-    host::Host,
+    host::{Clock, Host},
     interpreter::{InterpreterId, InterpreterSlot, Patience, end},
     memory::Ledger,
     observe::Event,
@@ -33,8 +33,12 @@ impl<H: Host> Runtime<H> {
         if self.host().in_interrupt() {
             return Err(RuntimeError::InInterrupt);
         }
-        if Session::current::<H>().is_some() {
+        if Session::attached::<H>().is_some() {
             return Err(RuntimeError::AlreadyAttached);
+        }
+        // Frames of another runtime may be open: they wait for nothing here.
+        if self.locked(|registry| Session::any::<H>(|head| registry.lists(head))) {
+            return Err(RuntimeError::WouldDeadlock);
         }
         match self.phase.begin_finalize() {
             BeginFinalize::Begun => {}
@@ -51,18 +55,28 @@ impl<H: Host> Runtime<H> {
         let _ = self.tell(&Event::RuntimeFinalizing);
         let mut ledger = RuntimeLedger::default();
         // The newest in any phase: one that is being created or taken down may use main's GIL and heap.
+        let mut since = None;
         while let Some((id, abandoned)) = self.newest_listed() {
             if let Some(slot) = abandoned {
                 end::retire(self, slot);
                 continue;
             }
-            let Ok(slot) = self.begin_end(id) else {
+            let Ok((slot, begun)) = self.begin_or_take_over(id) else {
                 // Its creator or its ender is still at it: its turn comes.
+                let clock = self.host().clock();
+                let since = *since.get_or_insert_with(|| clock.now());
+                if patience.is_some_and(|patience| clock.between(since, clock.now()) >= patience) {
+                    return Err(RuntimeError::StillActive);
+                }
                 self.host().relax();
                 continue;
             };
-            if !id.is_main() {
-                let _ = self.tell(&Event::InterpreterLeftOver { id });
+            since = None;
+            if begun {
+                if !id.is_main() {
+                    let _ = self.tell(&Event::InterpreterLeftOver { id });
+                }
+                let _ = self.tell(&Event::InterpreterClearing { id });
             }
             self.await_activations(slot, 0, patience).map_err(|_| RuntimeError::StillActive)?;
             let ended = end::clear(self, slot, None);

@@ -23,7 +23,7 @@ use crate::{
     eval::breaker::PENDING,
     guest::GuestTable,
     host::Host,
-    interpreter::{InterpreterHead, InterpreterId, InterpreterSlot, Whence},
+    interpreter::{InterpreterHead, InterpreterId, InterpreterSlot, Role},
     memory::{AllocCause, raw_allocate, raw_deallocate},
     observe::{Event, ObserverNode, Observers, Veto},
     runtime::phase::{BeginInitialize, PhaseWord},
@@ -115,15 +115,17 @@ impl<H: Host> Runtime<H> {
         if self.host.in_interrupt() {
             return Err(RuntimeError::InInterrupt);
         }
+        let already = || self.main().map(Initialized::Already).ok_or(RuntimeError::InProgress);
+        if self.phase() == RuntimePhase::Running {
+            return already();
+        }
         if Session::attached::<H>().is_some() {
             return Err(RuntimeError::AlreadyAttached);
         }
         let before = match self.phase.begin_initialize() {
             BeginInitialize::Begun { before } => before,
             BeginInitialize::InProgress => return Err(RuntimeError::InProgress),
-            BeginInitialize::RunningAlready => {
-                return self.main().map(Initialized::Already).ok_or(RuntimeError::InProgress);
-            }
+            BeginInitialize::RunningAlready => return already(),
         };
         struct Failed<'a>(&'a PhaseWord, RuntimePhase);
         impl Drop for Failed<'_> {
@@ -134,7 +136,7 @@ impl<H: Host> Runtime<H> {
         let failed = Failed(&self.phase, before);
         let cycle = self.host.new_cycle();
         self.locked(|registry| registry.begin_cycle(cycle));
-        let state = self.build(InterpreterConfig::main(), guest, Whence::Runtime)?;
+        let state = self.build(InterpreterConfig::main(), guest, Role::Main)?;
         let id = state.interpreter();
         core::mem::forget(failed);
         self.phase.initialized();
@@ -234,7 +236,8 @@ impl<H: Host> Runtime<H> {
 impl<H: Host> Drop for Runtime<H> {
     fn drop(&mut self) {
         // Every handle borrows the runtime, so only frames that were leaked can still be open. Their
-        // interpreters are left alone, and their memory with them.
+        // interpreters are left alone, and their memory with them. So they are where another runtime is attached
+        // on this thread: its GIL cannot be let go here, and a thread holds at most one.
         if matches!(self.phase(), RuntimePhase::Running | RuntimePhase::Finalizing)
             && self.finalize(Some(core::time::Duration::ZERO)).is_err()
         {

@@ -85,9 +85,18 @@ impl Session {
 
     /// The innermost frame of `interpreter` on this thread.
     pub(crate) fn find<'a, H: Host>(interpreter: *const InterpreterHead) -> Option<&'a Session> {
+        Self::innermost::<H>(|head| head == interpreter)
+    }
+
+    /// Whether a frame of such an interpreter is open on this thread.
+    pub(crate) fn any<H: Host>(wanted: impl Fn(*const InterpreterHead) -> bool) -> bool {
+        Self::innermost::<H>(wanted).is_some()
+    }
+
+    fn innermost<'a, H: Host>(wanted: impl Fn(*const InterpreterHead) -> bool) -> Option<&'a Session> {
         let mut at = Self::current::<H>();
         while let Some(session) = at {
-            if session.interpreter.get() == interpreter {
+            if wanted(session.interpreter.get()) {
                 return Some(session);
             }
             // SAFETY: [S1] holds for every record of the chain.

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use crate::{
     error::{AttachError, ThreadError},
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot},
+    interpreter::{InterpreterId, InterpreterSlot, Phase},
     runtime::Runtime,
     thread::{
         Attached,
@@ -118,8 +118,10 @@ impl<H: Host> Runtime<H> {
         let thread = self.new_thread_slot().map_err(|_| ThreadError::NoMemory)?;
         self.locked(|registry| {
             let born = self.listed(registry, id).map_err(|_| ThreadError::NotFound).and_then(|slot| {
-                if slot.head.word.phase() != crate::interpreter::Phase::Running {
-                    return Err(ThreadError::Finalizing);
+                match slot.head.word.phase() {
+                    Phase::Running => {}
+                    Phase::Creating => return Err(ThreadError::NotReady),
+                    _ => return Err(ThreadError::Finalizing),
                 }
                 let generation = registry.add_thread(thread, &slot.head, whence);
                 let place = Place { rt: self, interpreter: slot, thread };
@@ -167,6 +169,7 @@ impl<H: Host> Runtime<H> {
             let mut state = self.new_thread(id, ThreadWhence::Exec).map_err(|error| match error {
                 ThreadError::NoMemory => AttachError::NoMemory,
                 ThreadError::Finalizing => AttachError::Finalizing,
+                ThreadError::NotReady => AttachError::NotReady,
                 ThreadError::InInterrupt => AttachError::InInterrupt,
                 _ => AttachError::Ended,
             })?;
