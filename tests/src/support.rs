@@ -28,6 +28,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The interpreter this thread is attached to.
+pub fn current<H: Host>() -> Option<InterpreterId> {
+    archipelago_kernel::thread::current::<H>().map(|current| current.interpreter)
+}
+
 /// The names of all interpreters, in the order of creation.
 pub fn list_all<H: Host>(rt: &Runtime<H>) -> Vec<InterpreterId> {
     let Some(main) = rt.main() else { return Vec::new() };

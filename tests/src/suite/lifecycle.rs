@@ -12,7 +12,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Gate, create, list_all, numbers, presets, scaled},
+    support::{Gate, create, current, list_all, numbers, presets, scaled},
 };
 
 /// SPEC: R2
@@ -230,7 +230,7 @@ pub fn create_answers_a_detached_thread_state<H: TestHost>() {
     let rt = H::started();
     for config in presets() {
         let mut state: ThreadState<'_, H> = rt.create(&config, None).unwrap();
-        assert_eq!(rt.current(), None, "nothing is attached");
+        assert_eq!(current::<H>(), None, "nothing is attached");
         let interpreter = rt.interpreter(state.interpreter()).unwrap();
         assert_eq!(interpreter.threads(), Ok(1), "the first thread state, and no other");
         assert!(!interpreter.gil().unwrap().held);
@@ -250,7 +250,7 @@ pub fn create_wants_nothing_attached<H: TestHost>() {
                 let lent = cx.call_out(|| rt.create(&config, None).err());
                 assert_eq!(lent, Some(CreateError::AlreadyAttached), "the GIL is still held");
             }
-            assert_eq!(rt.current(), Some(cx.id()), "the caller is attached as before");
+            assert_eq!(current::<H>(), Some(cx.id()), "the caller is attached as before");
             assert_eq!(cx.safepoint(), Ok(()));
         })
         .unwrap();
@@ -283,7 +283,7 @@ pub fn after_the_end_nothing_of_it_is_left<H: TestHost>() {
         assert_eq!(interpreter.threads(), Ok(3));
         let ledger = rt.end(id, None).unwrap();
         assert!(ledger.is_clean(), "{ledger:?}");
-        assert_eq!(rt.current(), None);
+        assert_eq!(current::<H>(), None);
         assert!(!rt.interpreter(main).unwrap().gil().unwrap().held);
         assert_eq!(first.attach(|_| ()), Err(AttachError::Ended));
         assert_eq!(second.attach(|_| ()), Err(AttachError::Ended));
