@@ -147,6 +147,29 @@ impl Descriptor {
         self.transfer(PollFlags::OUT, wake, || self.try_write(bytes))
     }
 
+    /// Writes what there is room for now, and returns how many bytes that was.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self.try_write(bytes) {
+            Err(Errno::AGAIN) => Ok(0),
+            // No room is an error of its own, so a device that takes nothing would be asked for ever.
+            Ok(0) if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Waits until there may be room for [`write_now`](Self::write_now).
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped::Woken`], or what the operating system says.
+    pub fn await_room(&self, wake: &WakeFd) -> Result<(), Stopped> {
+        self.await_ready(PollFlags::OUT, wake)
+    }
+
     /// Reads without waiting; [`Errno::AGAIN`] when there is nothing.
     pub(crate) fn try_read(&self, length: usize) -> rustix::io::Result<Vec<u8>> {
         let mut buffer = vec![0; length];
@@ -206,12 +229,14 @@ impl Descriptor {
                 Err(Errno::AGAIN) => {}
                 result => return Ok(result?),
             }
-            let mut fds = [PollFd::new(&self.fd, interest), PollFd::new(wake, PollFlags::IN)];
-            retry(|| poll(&mut fds, None))?;
-            if !fds[1].revents().is_empty() {
-                return Err(Stopped::Woken);
-            }
+            self.await_ready(interest, wake)?;
         }
+    }
+
+    fn await_ready(&self, interest: PollFlags, wake: &WakeFd) -> Result<(), Stopped> {
+        let mut fds = [PollFd::new(&self.fd, interest), PollFd::new(wake, PollFlags::IN)];
+        retry(|| poll(&mut fds, None))?;
+        if fds[1].revents().is_empty() { Ok(()) } else { Err(Stopped::Woken) }
     }
 }
 

@@ -15,8 +15,8 @@ use archipelago_kernel::{
 };
 
 use crate::{
-    Engine, Instance, LimitHit, LoadError, Program, Request, Slice, StartError, Trap, WakeFd, WasiSetup,
-    serve,
+    Engine, Instance, LimitHit, LoadError, Program, Request, Response, Slice, StartError, Trap, WakeFd,
+    WasiSetup, serve,
 };
 
 /// How long a slice should last: the GIL can be had by others, and the program ended, this often.
@@ -57,6 +57,7 @@ pub struct WasmState {
     sharing: Sharing,
     ending: Option<Ending>,
     limit_hit: Option<LimitHit>,
+    output_error: Option<io::Error>,
 }
 
 impl WasmState {
@@ -73,6 +74,23 @@ impl WasmState {
     /// The last growth that the memory limit refused. The program saw its growth fail.
     pub fn limit_hit(&self) -> Option<LimitHit> {
         self.limit_hit
+    }
+
+    /// Takes the last error of a write to a standard stream. The program saw its write fail.
+    pub fn take_output_error(&mut self) -> Option<io::Error> {
+        self.output_error.take()
+    }
+
+    /// Keeps a copy of what the program is about to see.
+    fn note(&mut self, response: &Response) {
+        if let Response::Wrote(Err(error)) = response
+            && error.kind() != io::ErrorKind::WouldBlock
+        {
+            self.output_error = Some(match error.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => error.kind().into(),
+            });
+        }
     }
 
     /// Sets how runs share their native stack.
@@ -203,8 +221,8 @@ impl Wasm {
         }
         let charged = instance.charged();
         state.limit_hit = instance.take_limit_hit().or(state.limit_hit);
-        state.charged = charged;
         cx.recharge(old, charged)?;
+        cx.guest::<Wasm>()?.state.charged = charged;
         cx.spend(spent)?;
         Ok(slice)
     }
@@ -216,9 +234,10 @@ impl Wasm {
         loop {
             wake.drain();
             if let Some(response) = cx.wait(&*wake, || serve(request, &wake))? {
-                let instance = cx.guest::<Wasm>()?.state.instance.as_mut();
+                let state = cx.guest::<Wasm>()?.state;
+                state.note(&response);
                 // Another thread state may have unloaded the program meanwhile.
-                return match instance.map(|instance| instance.complete(response)) {
+                return match state.instance.as_mut().map(|instance| instance.complete(response)) {
                     Some(Ok(())) => Ok(()),
                     _ => Err(GuestError::NotRunning.into()),
                 };

@@ -17,7 +17,7 @@ pub const PLENTY: usize = 256 * PAGE;
 pub type Collected = Arc<WriterSink<Vec<u8>>>;
 
 pub fn sample(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{}/samples/{name}.wat", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read(format!("{}/../../cli/samples/{name}.wat", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
 pub fn load(text: impl AsRef<[u8]>) -> Result<Program, LoadError> {

@@ -1,0 +1,191 @@
+//! The command line.
+
+use core::{fmt::Display, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
+
+use archipelago::GilChoice;
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::value;
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+    /// Run programs.
+    Run(Box<Options>),
+}
+
+/// What `run` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// The files, in the order they were named.
+    pub programs: Vec<PathBuf>,
+    /// What every program is given after its name.
+    pub arguments: Vec<String>,
+    /// Own or shared.
+    pub gil: GilChoice,
+    /// Bytes for one interpreter.
+    pub memory_limit: Option<usize>,
+    /// Time for one interpreter.
+    pub timeout: Option<Duration>,
+    /// Units of work for one interpreter.
+    pub fuel: Option<u64>,
+    /// How long a GIL is kept from a waiter.
+    pub switch_interval: Option<Duration>,
+    /// Interpreters of each program.
+    pub repeat: usize,
+    /// Interpreters at a time.
+    pub jobs: Option<usize>,
+    /// Directories: the host's path and the program's name for it.
+    pub directories: Vec<(PathBuf, String)>,
+    /// Environment variables.
+    pub environment: Vec<(String, String)>,
+    /// Print statistics.
+    pub stats: bool,
+}
+
+/// Reads the command line, beginning with the name of the command.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let mut parser = Parser::from_iter(arguments);
+    match next(&mut parser)? {
+        None => Err("nothing to do: say 'archipelago run PROGRAM...'".into()),
+        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help),
+        Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Version),
+        Some(Arg::Value(word)) if word == "run" => run(&mut parser),
+        Some(Arg::Value(word)) if word == "help" => Ok(Command::Help),
+        Some(Arg::Value(word)) => {
+            Err(format!("there is no command {}; say 'archipelago run'", quoted(&word)))
+        }
+        Some(option) => Err(unknown(&option)),
+    }
+}
+
+fn run(parser: &mut Parser) -> Result<Command, String> {
+    let mut options = Options {
+        programs: Vec::new(),
+        arguments: Vec::new(),
+        gil: GilChoice::Own,
+        memory_limit: None,
+        timeout: None,
+        fuel: None,
+        switch_interval: None,
+        repeat: 1,
+        jobs: None,
+        directories: Vec::new(),
+        environment: Vec::new(),
+        stats: false,
+    };
+    loop {
+        if let Some(arguments) = rest(parser) {
+            for argument in arguments {
+                options.arguments.push(utf8("the argument", argument)?);
+            }
+        }
+        let Some(argument) = next(parser)? else { break };
+        match argument {
+            Arg::Value(path) => options.programs.push(path.into()),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Long("stats") => options.stats = true,
+            Arg::Long(name) => {
+                let name = name.to_owned();
+                set(&mut options, &name, parser)?;
+            }
+            option => return Err(unknown(&option)),
+        }
+    }
+    if options.programs.is_empty() {
+        return Err("no program to run: name a .wasm or .wat file".into());
+    }
+    Ok(Command::Run(Box::new(options)))
+}
+
+/// Reads the value of an option that has one.
+fn set(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), String> {
+    const SIZE: &str = "a size: bytes, or a number with KiB, MiB or GiB, such as 64MiB";
+    const TIME: &str = "a time with its unit (us, ms, s, m, h), such as 500ms";
+    const COUNT: &str = "a number above zero";
+    match name {
+        "gil" => {
+            let own_or_shared =
+                |text: &str| GilChoice::from_name(text).ok().filter(|gil| *gil != GilChoice::Default);
+            options.gil = valued(parser, name, "'own' or 'shared'", own_or_shared)?;
+        }
+        "memory-limit" => options.memory_limit = Some(valued(parser, name, SIZE, value::size)?),
+        "timeout" => options.timeout = Some(valued(parser, name, TIME, value::duration)?),
+        "fuel" => options.fuel = Some(valued(parser, name, "a number", |text| text.parse().ok())?),
+        "switch-interval" => {
+            let interval =
+                valued(parser, name, TIME, |text| value::duration(text).filter(|time| !time.is_zero()));
+            options.switch_interval = Some(interval?);
+        }
+        "repeat" => options.repeat = valued(parser, name, COUNT, count)?,
+        "jobs" => options.jobs = Some(valued(parser, name, COUNT, count)?),
+        "dir" => {
+            let text = value_of(parser, name)?;
+            let (host, guest) = text.split_once("::").unwrap_or((&text, &text));
+            options.directories.push((host.into(), guest.into()));
+        }
+        "env" => {
+            let variable = |text: &str| {
+                let (name, value) = text.split_once('=')?;
+                (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
+            };
+            options.environment.push(valued(parser, name, "NAME=VALUE", variable)?);
+        }
+        _ => return Err(unknown(&Arg::Long(name))),
+    }
+    Ok(())
+}
+
+fn count(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|count| *count > 0)
+}
+
+fn valued<T>(
+    parser: &mut Parser,
+    name: &str,
+    wanted: impl Display,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, String> {
+    let text = value_of(parser, name)?;
+    read(&text).ok_or_else(|| format!("--{name} wants {wanted}, not '{text}'"))
+}
+
+fn value_of(parser: &mut Parser, name: &str) -> Result<String, String> {
+    let value = parser.value().map_err(|_| format!("--{name} wants a value"))?;
+    utf8(&format!("the value of --{name}"), value)
+}
+
+fn utf8(what: &str, text: OsString) -> Result<String, String> {
+    text.string().map_err(|error| format!("{what} is not text: {error}"))
+}
+
+fn next(parser: &mut Parser) -> Result<Option<Arg<'_>>, String> {
+    parser.next().map_err(|error| error.to_string())
+}
+
+/// What stands behind `--`, once that is reached.
+fn rest(parser: &mut Parser) -> Option<Vec<OsString>> {
+    let mut raw = parser.try_raw_args()?;
+    (raw.peek()? == "--").then(|| raw.by_ref().skip(1).collect())
+}
+
+fn unknown(option: &Arg<'_>) -> String {
+    match option {
+        Arg::Short(letter) => format!("unknown option '-{letter}'"),
+        Arg::Long(name) => format!("unknown option '--{name}'"),
+        Arg::Value(text) => format!("unexpected {}", quoted(text)),
+    }
+}
+
+fn quoted(text: &OsStr) -> String {
+    format!("'{}'", text.display())
+}

@@ -1,0 +1,69 @@
+//! What `--help` and `--version` print.
+
+use core::fmt::Write;
+
+use crate::{plan::MOST_JOBS, status::Status};
+
+const USAGE: &str = "\
+archipelago runs WebAssembly programs, each in an interpreter of its own.
+
+usage: archipelago run [OPTIONS] PROGRAM... [-- ARGS...]
+
+A PROGRAM is a .wasm or .wat file made for WASI preview 1. Each program runs in its own interpreter, by default
+under its own GIL, so that programs run in parallel. ARGS are given to every program.
+
+options:
+  --gil own|shared            a GIL for each interpreter (default), or main's GIL for all of them
+  --memory-limit SIZE         the most memory an interpreter may hold: bytes, or with KiB, MiB or GiB
+  --timeout DURATION          end an interpreter after this time: 500ms, 10s, 1.5h (us, ms, s, m, h)
+  --fuel N                    end an interpreter after N units of work (about one per instruction)
+  --switch-interval DURATION  how long a GIL is kept while another thread waits for it (default 5ms)
+  --repeat N                  run N interpreters of each program
+  --jobs N                    run at most N interpreters at a time, on so many threads
+";
+
+const OPTIONS: &str = "
+  --dir HOST[::GUEST]         open a directory to the programs, under the name GUEST (default: HOST); repeatable
+  --env NAME=VALUE            set an environment variable of the programs; repeatable
+  --stats                     print what each interpreter used, on standard error
+  -h, --help                  print this
+  -V, --version               print the version
+
+streams:
+  A single interpreter uses the standard streams as they are. Of several, each line of output begins with the
+  number of its interpreter, as in '[2] text', and lines are never mixed; a line longer than 1 MiB is broken. The
+  first interpreter gets the standard input, the others get none. With --repeat, interpreters are numbered in
+  rounds: every program once, then every program again.
+
+examples:
+  archipelago run hello.wasm
+  archipelago run a.wasm b.wasm --timeout 10s --memory-limit 64MiB --stats
+  archipelago run tool.wasm --dir data::/data --env LANG=C -- --verbose /data/input
+  archipelago run tiny.wat --repeat 10000 --jobs 2 --stats
+
+exit status:
+";
+
+const RULE: &str = "\
+  When several interpreters fail, the status is that of the failed one with the lowest number; 13, 130 and 143
+  come before any other. The remaining programs run on after a failure.
+";
+
+/// The text of `--help`.
+pub fn text() -> String {
+    let mut text = String::from(USAGE);
+    let indent = " ".repeat(30);
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{indent}(default: all of them, but at most {MOST_JOBS} or one per processor)");
+    text.push_str(OPTIONS);
+    for (status, meaning) in Status::ALL {
+        let _ = writeln!(text, "  {:>3}  {meaning}", status.code());
+    }
+    text.push_str(RULE);
+    text
+}
+
+/// The text of `--version`.
+pub fn version() -> String {
+    format!("archipelago {}\n", env!("CARGO_PKG_VERSION"))
+}

@@ -1,0 +1,93 @@
+//! Running the interpreters of a plan on threads.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::{sync::Arc, thread};
+
+use archipelago::{GilChoice, Runtime};
+use archipelago_guest_wasm::{Descriptor, Engine};
+
+use crate::{
+    args::Options,
+    complain,
+    job::{self, Context},
+    plan::Plan,
+    report::Report,
+    signals::{Stop, Watch},
+    stats,
+    status::Status,
+    stream::Stream,
+};
+
+/// Runs the programs and answers the exit status.
+pub fn run(options: Options) -> Status {
+    let Some(plan) = Plan::new(options) else {
+        return complain(Status::Usage, "--repeat is too large: there are not so many numbers");
+    };
+    match prepare(plan) {
+        Ok((context, report)) => carry_out(&context, &report),
+        Err(error) => complain(Status::Start, &format!("the runtime cannot be started: {error}")),
+    }
+}
+
+fn prepare(plan: Plan) -> Result<(Context, Report), archipelago::Error> {
+    let stderr = Arc::new(Stream::new(Descriptor::stderr()?));
+    let streams = match plan.count() {
+        1 => None,
+        _ => Some([Arc::new(Stream::new(Descriptor::stdout()?)), Arc::clone(&stderr)]),
+    };
+    let runtime = Runtime::new()?;
+    if let (GilChoice::Shared, Some(interval), Some(main)) =
+        (plan.options().gil, plan.options().switch_interval, runtime.main())
+    {
+        // The interval belongs to the GIL, and that is main's.
+        runtime.thread_state(main)?.attach(|cx| cx.set_switch_interval(interval))?;
+    }
+    let stop = Arc::new(Stop::new()?);
+    let report = Report::new(&plan, stderr, Arc::clone(&stop));
+    let config = plan.config();
+    Ok((Context { plan, config, runtime, engine: Engine::new(), stop, streams }, report))
+}
+
+fn carry_out(context: &Context, report: &Report) -> Status {
+    let watch = match Watch::new(context.runtime.clone(), Arc::clone(&context.stop)) {
+        Ok(watch) => watch,
+        Err(error) => return complain(Status::Start, &format!("signals cannot be watched: {error}")),
+    };
+    let before = stats::resident();
+    let next = AtomicUsize::new(1);
+    thread::scope(|scope| {
+        for _ in 1..context.plan.jobs() {
+            let worker = thread::Builder::new().spawn_scoped(scope, || work(context, report, &next));
+            if worker.is_err() {
+                // No thread to be had: those there are do the work.
+                break;
+            }
+        }
+        work(context, report, &next);
+    });
+    let begun = next.into_inner().min(context.plan.count() + 1) - 1;
+    report.not_started(context.plan.count() - begun);
+    match context.runtime.finalize(None) {
+        Ok(ledger) => report.runtime(&ledger),
+        Err(error) => report.internal(&error.to_string()),
+    }
+    if context.plan.options().stats {
+        report.stats(before, stats::resident());
+    }
+    for stream in context.streams.iter().flatten() {
+        report.settle(stream);
+    }
+    watch.end();
+    report.status()
+}
+
+/// One thread: takes the next number until there is none.
+fn work(context: &Context, report: &Report, next: &AtomicUsize) {
+    while context.stop.asked().is_none() {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number > context.plan.count() {
+            break;
+        }
+        report.add(job::run(context, number));
+    }
+}

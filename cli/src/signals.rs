@@ -1,0 +1,96 @@
+//! Ctrl-C: the first one interrupts every interpreter, the second one ends the process.
+
+use core::sync::atomic::{AtomicI32, Ordering};
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use archipelago::Runtime;
+use archipelago_guest_wasm::WakeFd;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::{Handle, Signals},
+    low_level,
+};
+
+use crate::status::Status;
+
+/// Whether the command was told to stop, and a descriptor that ends its own waits then.
+pub struct Stop {
+    signal: AtomicI32,
+    wake: WakeFd,
+}
+
+impl Stop {
+    /// Nobody has said so yet.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn new() -> io::Result<Self> {
+        Ok(Stop { signal: AtomicI32::new(0), wake: WakeFd::new()? })
+    }
+
+    /// The status of the signal that came.
+    pub fn asked(&self) -> Option<Status> {
+        match self.signal.load(Ordering::Acquire) {
+            0 => None,
+            SIGTERM => Some(Status::Terminated),
+            _ => Some(Status::Interrupted),
+        }
+    }
+
+    /// Ends the command's own waits once it is told to stop.
+    pub fn wake(&self) -> &WakeFd {
+        &self.wake
+    }
+}
+
+/// The thread that takes the signals.
+pub struct Watch {
+    handle: Handle,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    /// Takes SIGINT and SIGTERM from here on.
+    ///
+    /// # Errors
+    /// No thread or no descriptor to be had.
+    pub fn new(runtime: Runtime, stop: Arc<Stop>) -> io::Result<Self> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let handle = signals.handle();
+        let thread = thread::Builder::new().name("archipelago-signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                if stop.signal.swap(signal, Ordering::AcqRel) != 0 {
+                    low_level::exit(128 + signal);
+                }
+                stop.wake.wake();
+                interrupt_all(&runtime);
+            }
+        })?;
+        Ok(Watch { handle, thread })
+    }
+
+    /// Stops watching: signals do nothing from here on.
+    pub fn end(self) {
+        self.handle.close();
+        // A panic of the thread would have been printed; nothing depends on its end.
+        let _ = self.thread.join();
+    }
+}
+
+fn interrupt_all(runtime: &Runtime) {
+    let Some(main) = runtime.main() else { return };
+    let mut names = Vec::new();
+    // Room for those that are created meanwhile: they look whether to stop after they are listed.
+    names.resize(runtime.count() + 64, main);
+    let count = runtime.list(&mut names).min(names.len());
+    for id in names.iter().take(count).filter(|id| !id.is_main()) {
+        if let Ok(interpreter) = runtime.interpreter(*id) {
+            // The only failure is that it has just ended.
+            let _ended = interpreter.interrupt();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The files that are named as programs, each loaded once, by the first interpreter that needs it.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use archipelago_guest_wasm::{Engine, LoadError, Program};
+
+use crate::{failure::Failure, status::Status};
+
+/// A larger file is no program, but perhaps a device that has no end.
+const LARGEST_FILE: u64 = 512 << 20;
+
+/// One program.
+pub struct Source {
+    path: PathBuf,
+    program: OnceLock<Result<Program, Failure>>,
+}
+
+impl Source {
+    /// The program in the file `path`, which is not looked at yet.
+    pub fn new(path: PathBuf) -> Self {
+        Source { path, program: OnceLock::new() }
+    }
+
+    /// The path, as it was named.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The program, or why there is none.
+    pub fn program(&self, engine: &Engine) -> Result<&Program, Failure> {
+        self.program.get_or_init(|| load(engine, &self.path)).as_ref().map_err(Failure::clone)
+    }
+}
+
+fn load(engine: &Engine, path: &Path) -> Result<Program, Failure> {
+    let bytes = read(path).map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::NotFound => "check the path",
+            io::ErrorKind::PermissionDenied => "check its permissions",
+            _ => "name a .wasm or .wat file",
+        };
+        Failure::new(Status::Read, format!("{error}: {advice}"))
+    })?;
+    Program::load(engine, path.display().to_string(), &bytes).map_err(|error| {
+        let status = match error {
+            LoadError::UnknownImport { .. } | LoadError::BadImport { .. } => Status::Import,
+            _ => Status::NotAProgram,
+        };
+        Failure::new(status, error.to_string())
+    })
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut bytes = Vec::with_capacity(file.metadata()?.len().min(LARGEST_FILE) as usize);
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 512 MiB"));
+    }
+    Ok(bytes)
+}
