@@ -11,6 +11,7 @@ use crate::{
         word::{Activate, Leave},
     },
     runtime::Runtime,
+    sync::{Ordering, fence},
     thread::{
         Attached,
         session::Session,
@@ -80,6 +81,8 @@ impl<'rt, H: Host> Place<'rt, H> {
 
     #[cold]
     fn refusal(self, entered: Activate, generation: u32) -> AttachError {
+        // A refusal that is the slot's next interpreter's comes with the death of this thread state.
+        fence(Ordering::Acquire);
         if self.thread.generation() != generation {
             return AttachError::Ended;
         }
