@@ -1,0 +1,103 @@
+//! Running a model.
+#![allow(unsafe_code)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use archipelago_kernel::{Runtime, ThreadState, config::InterpreterConfig, host::RawLock};
+
+use crate::{host::LoomHost, parts::LoomLock, parts::LoomRaw};
+
+/// A runtime of the model, for as long as one execution of it runs.
+pub type LoomRuntime = &'static Runtime<LoomHost>;
+
+/// Explores `body` over all interleavings within the preemption bound: `LOOM_MAX_PREEMPTIONS`, or 2. Each execution
+/// gets a new runtime, which is finalized and freed afterwards; the body joins its threads.
+///
+/// Says how many executions there were and how long they took.
+pub fn model(name: &str, body: impl Fn(LoomRuntime) + Send + Sync + 'static) {
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&executions);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(2);
+    builder.max_branches = builder.max_branches.max(20_000);
+    let start = Instant::now();
+    builder.check(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        let rt = Box::into_raw(Box::new(Runtime::new(LoomHost::new(), LoomRaw, LoomLock::new())));
+        // SAFETY: the box is freed below, when the body has joined its threads and dropped its handles.
+        body(unsafe { &*rt });
+        // SAFETY: it came from a box, and nobody refers to it any more.
+        drop(unsafe { Box::from_raw(rt) });
+    });
+    let executions = executions.load(Ordering::Relaxed);
+    println!("model {name}: {executions} executions, {:.1} s", start.elapsed().as_secs_f64());
+}
+
+/// A new interpreter with its own GIL and heap.
+pub fn own_gil(rt: LoomRuntime) -> ThreadState<'static, LoomHost> {
+    rt.create(&InterpreterConfig::isolated(), None).unwrap()
+}
+
+/// A new interpreter under main's GIL, in main's heap.
+pub fn shared_gil(rt: LoomRuntime) -> ThreadState<'static, LoomHost> {
+    rt.create(&InterpreterConfig::legacy(), None).unwrap()
+}
+
+/// A second thread state of the same interpreter.
+pub fn second(state: &ThreadState<'static, LoomHost>) -> Carry {
+    Carry::new(state.runtime().thread_state(state.interpreter()).unwrap())
+}
+
+/// A thread state that was made for a thread by its parent, so that the thread's own steps are fewer.
+pub struct Carry(ThreadState<'static, LoomHost>);
+
+// SAFETY: a thread state with no frame open refers to nothing of the thread that made it; it is sent once.
+unsafe impl Send for Carry {}
+
+impl Carry {
+    /// For the thread that the state is made for.
+    pub fn new(state: ThreadState<'static, LoomHost>) -> Self {
+        Carry(state)
+    }
+
+    /// In that thread.
+    pub fn take(self) -> ThreadState<'static, LoomHost> {
+        self.0
+    }
+}
+
+/// A number that one interpreter's GIL protects: two accesses that nothing orders are a finding.
+#[derive(Clone)]
+pub struct Guarded(loom::sync::Arc<loom::cell::Cell<usize>>);
+
+// SAFETY: this is what loom checks.
+unsafe impl Send for Guarded {}
+
+impl Guarded {
+    /// Zero.
+    pub fn new() -> Self {
+        Guarded(loom::sync::Arc::new(loom::cell::Cell::new(0)))
+    }
+
+    /// One more: the number before.
+    pub fn bump(&self) -> usize {
+        self.0.replace(self.0.get() + 1)
+    }
+
+    /// The number.
+    pub fn get(&self) -> usize {
+        self.0.get()
+    }
+}
+
+impl Default for Guarded {
+    fn default() -> Self {
+        Guarded::new()
+    }
+}

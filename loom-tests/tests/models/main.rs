@@ -1,0 +1,8 @@
+//! The models. Group names are module names: `cargo test … end::` runs one group.
+#![cfg(archipelago_loom)]
+
+mod attach;
+mod end;
+mod pending;
+mod registry;
+mod threads;

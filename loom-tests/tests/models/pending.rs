@@ -1,0 +1,262 @@
+//! Group e: pending calls.
+#![allow(unsafe_code)]
+
+use core::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use archipelago_kernel::{
+    Attached,
+    error::{EndError, PendingError},
+    eval::{PendingCall, PendingFailed, PendingFn},
+    host::Wake,
+    interpreter::PendingPort,
+};
+use archipelago_loom_tests::{LoomHost, LoomRuntime, model, own_gil, second};
+use loom::{
+    sync::{Condvar, Mutex},
+    thread,
+};
+
+/// How often a call ran. Not loom's, so that it orders nothing.
+type Ran = &'static AtomicUsize;
+
+fn count(_: &mut Attached<'_, LoomHost>, ran: usize) -> Result<(), PendingFailed> {
+    // SAFETY: the argument of `call` below.
+    let ran: Ran = unsafe { &*core::ptr::with_exposed_provenance(ran) };
+    ran.fetch_add(1, Relaxed);
+    Ok(())
+}
+
+/// Nodes live for ever: each execution leaks its own.
+fn call() -> (&'static PendingCall<LoomHost>, Ran) {
+    call_of(count)
+}
+
+fn call_of(run: PendingFn<LoomHost>) -> (&'static PendingCall<LoomHost>, Ran) {
+    let ran: Ran = Box::leak(Box::new(AtomicUsize::new(0)));
+    let argument = core::ptr::from_ref(ran).expose_provenance();
+    (Box::leak(Box::new(PendingCall::new(run, argument))), ran)
+}
+
+fn port(
+    rt: LoomRuntime,
+    state: &archipelago_kernel::ThreadState<'static, LoomHost>,
+) -> PendingPort<'static, LoomHost> {
+    rt.interpreter(state.interpreter()).unwrap().pending_port().unwrap()
+}
+
+/// Model 8: a call that is added while code runs is run by it.
+#[test]
+fn add_against_safepoint() {
+    model("add_against_safepoint", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (port, (call, ran)) = (port(rt, &state), call());
+        let thread = thread::spawn(move || port.add(call).unwrap());
+        state
+            .attach(|cx| {
+                while ran.load(Relaxed) == 0 {
+                    cx.safepoint().unwrap();
+                    thread::yield_now();
+                }
+            })
+            .unwrap();
+        thread.join().unwrap();
+        state.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        assert_eq!(ran.load(Relaxed), 1, "once");
+        assert!(!call.is_queued());
+    });
+}
+
+/// Model 8: two adders to one interpreter: both calls run at the next safepoint.
+#[test]
+fn two_adders() {
+    model("two_adders", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (port, (first, ran), (last, ran2)) = (port(rt, &state), call(), call());
+        let thread = thread::spawn(move || port.add(first).unwrap());
+        port.add(last).unwrap();
+        thread.join().unwrap();
+        state.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        assert_eq!((ran.load(Relaxed), ran2.load(Relaxed)), (1, 1));
+    });
+}
+
+/// Model 8: two adders to two interpreters, which get in each other's way at the lock.
+#[test]
+fn two_adders_apart() {
+    model("two_adders_apart", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let (mut a, mut b) = (own_gil(rt), own_gil(rt));
+        let ((first, ran), (last, ran2)) = (call(), call());
+        let (to_a, to_b) = (port(rt, &a), port(rt, &b));
+        let thread = thread::spawn(move || to_a.add(first).unwrap());
+        to_b.add(last).unwrap();
+        thread.join().unwrap();
+        a.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        b.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        assert_eq!((ran.load(Relaxed), ran2.load(Relaxed)), (1, 1));
+    });
+}
+
+/// Model 8: two adders and somebody else at the lock.
+#[test]
+fn two_adders_and_the_lock() {
+    model("two_adders_and_the_lock", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let (mut a, mut b) = (own_gil(rt), own_gil(rt));
+        let ((first, ran), (last, ran2)) = (call(), call());
+        let (to_a, to_b) = (port(rt, &a), port(rt, &b));
+        let one = thread::spawn(move || to_a.add(first).unwrap());
+        let two = thread::spawn(move || to_b.add(last).unwrap());
+        assert_eq!(rt.count(), 3);
+        one.join().unwrap();
+        two.join().unwrap();
+        a.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        b.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        assert_eq!((ran.load(Relaxed), ran2.load(Relaxed)), (1, 1));
+    });
+}
+
+/// Model 8: the end runs what was added before it, and refuses the rest.
+#[test]
+fn add_against_end() {
+    model("add_against_end", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let state = own_gil(rt);
+        let (port, (call, ran)) = (port(rt, &state), call());
+        let thread = thread::spawn(move || port.add(call));
+        rt.end(state.interpreter(), None).unwrap();
+        match thread.join().unwrap() {
+            Ok(()) => assert_eq!(ran.load(Relaxed), 1, "added, so it ran"),
+            Err(error) => assert_eq!((error, ran.load(Relaxed)), (PendingError::Ended, 0)),
+        }
+        assert!(!call.is_queued());
+    });
+}
+
+/// Model 8: an old port does not add to the slot's next interpreter.
+#[test]
+fn stale_port() {
+    model("stale_port", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let state = own_gil(rt);
+        let (port, (call, ran)) = (port(rt, &state), call());
+        let thread = thread::spawn(move || port.add(call).is_ok());
+        rt.end(state.interpreter(), None).unwrap();
+        let before = ran.load(Relaxed);
+        let mut next = own_gil(rt);
+        let added = thread.join().unwrap();
+        next.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        assert_eq!((before, ran.load(Relaxed)), (usize::from(added), before));
+    });
+}
+
+/// Model 8: a visit that ends does not keep the last one out from completing the end.
+#[test]
+fn visit_against_last_one_out() {
+    model("visit_against_last_one_out", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let state = own_gil(rt);
+        let other = second(&state);
+        let (port, (call, ran)) = (port(rt, &state), call());
+        let one = thread::spawn(move || {
+            let _ = other.take().attach(|_| ());
+        });
+        let two = thread::spawn(move || port.add(call).is_ok());
+        let ended = rt.end(state.interpreter(), Some(Duration::ZERO));
+        assert!(matches!(ended, Ok(_) | Err(EndError::StillActive)));
+        one.join().unwrap();
+        assert_eq!(usize::from(two.join().unwrap()), ran.load(Relaxed));
+        assert!(rt.interpreter(state.interpreter()).is_err(), "somebody completed the end");
+    });
+}
+
+/// Model 8: the thread state that was told goes; one that comes runs the call.
+#[test]
+fn add_against_delete() {
+    model("add_against_delete", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let state = own_gil(rt);
+        let (id, port, (call, ran)) = (state.interpreter(), port(rt, &state), call());
+        let thread = thread::spawn(move || port.add(call).unwrap());
+        drop(state);
+        let mut next = rt.thread_state(id).unwrap();
+        thread.join().unwrap();
+        next.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        assert_eq!(ran.load(Relaxed), 1);
+    });
+}
+
+fn detaching(cx: &mut Attached<'_, LoomHost>, ran: usize) -> Result<(), PendingFailed> {
+    cx.detach(|| ());
+    count(cx, ran)
+}
+
+/// Model 8: a thread state that looks while another is in the middle of a pass spends its bit; the call that it looked
+/// for is run all the same.
+#[test]
+fn add_against_a_pass() {
+    model("add_against_a_pass", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (other, port) = (second(&state), port(rt, &state));
+        let ((first, ran), (last, ran2)) = (call_of(detaching), call());
+        port.add(first).unwrap();
+        let thread = thread::spawn(move || {
+            // One look; then it goes.
+            other.take().attach(|cx| cx.safepoint().unwrap()).unwrap();
+        });
+        port.add(last).unwrap();
+        for _ in 0..2 {
+            state.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        }
+        thread.join().unwrap();
+        state.attach(|cx| cx.safepoint().unwrap()).unwrap();
+        assert_eq!((ran.load(Relaxed), ran2.load(Relaxed)), (1, 1));
+    });
+}
+
+/// A flag to block on.
+struct Flag(Mutex<bool>, Condvar);
+
+impl Wake for Flag {
+    fn wake(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+}
+
+/// Model 8 and 10: a pending call ends a blocked wait.
+#[test]
+fn add_against_wait() {
+    model("add_against_wait", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (port, (call, ran)) = (port(rt, &state), call());
+        let thread = thread::spawn(move || port.add(call).unwrap());
+        state
+            .attach(|cx| {
+                while ran.load(Relaxed) == 0 {
+                    let flag = Flag(Mutex::new(false), Condvar::new());
+                    let block = || {
+                        let mut up = flag.0.lock().unwrap();
+                        while !*up {
+                            up = flag.1.wait(up).unwrap();
+                        }
+                    };
+                    // The wait itself runs a call that is there already, and would then block for ever.
+                    if cx.safepoint().is_ok() && ran.load(Relaxed) == 0 {
+                        let _ = cx.wait(&flag, || {
+                            if ran.load(Relaxed) == 0 {
+                                block()
+                            }
+                        });
+                    }
+                }
+            })
+            .unwrap();
+        thread.join().unwrap();
+    });
+}
