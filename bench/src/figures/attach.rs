@@ -1,0 +1,88 @@
+//! Taking the GIL and letting it go where nobody else wants it (SPEC T2), and safepoints (SPEC E1).
+
+use archipelago::Runtime;
+use parking_lot::Mutex;
+
+use crate::{
+    Trouble,
+    figure::{Figure, Goal, Peer},
+    measure::{Effort, Samples, rounds, rounds_against},
+    ops,
+};
+
+pub(super) const FIGURES: &[Figure] = &[
+    Figure {
+        name: "detach",
+        what: "the GIL is let go and taken back by one thread, nobody else there",
+        unit: "ns",
+        goal: Goal::AtMost(30.0),
+        peer: Peer::Cited { name: "CPython PyEval_SaveThread+RestoreThread", median: 35.9 },
+        measure: detach,
+    },
+    Figure {
+        name: "detach/mutex",
+        what: "the same beside the mutex that the GIL is made of, locked and unlocked",
+        unit: "ns",
+        goal: Goal::Information,
+        peer: Peer::Measured("parking_lot mutex lock+unlock"),
+        measure: detach_against_mutex,
+    },
+    Figure {
+        name: "attach",
+        what: "a whole frame: activation, GIL, token, and back",
+        unit: "ns",
+        goal: Goal::Information,
+        peer: Peer::Cited { name: "CPython PyGILState_Ensure+Release, own thread state", median: 43.1 },
+        measure: attach,
+    },
+    Figure {
+        name: "safepoint",
+        what: "a safepoint with nothing to do",
+        unit: "ns",
+        goal: Goal::Information,
+        peer: Peer::None,
+        measure: safepoint,
+    },
+];
+
+fn detach(effort: Effort) -> Result<Samples, Trouble> {
+    let rt = Runtime::new()?;
+    ops::isolated(&rt)?.attach(|cx| {
+        rounds(effort, |count| {
+            (0..count).for_each(|_| ops::detach(cx));
+            Ok(())
+        })
+    })?
+}
+
+fn detach_against_mutex(effort: Effort) -> Result<Samples, Trouble> {
+    let rt = Runtime::new()?;
+    let mutex = Mutex::new(());
+    ops::isolated(&rt)?.attach(|cx| {
+        let ours = |count| {
+            (0..count).for_each(|_| ops::detach(cx));
+            Ok(())
+        };
+        let peer = |count| {
+            (0..count).for_each(|_| ops::lock_unlock(&mutex));
+            Ok(())
+        };
+        rounds_against(effort, ours, peer)
+    })?
+}
+
+fn attach(effort: Effort) -> Result<Samples, Trouble> {
+    let rt = Runtime::new()?;
+    let mut state = ops::isolated(&rt)?;
+    rounds(effort, |count| Ok((0..count).try_for_each(|_| ops::attach(&mut state))?))
+}
+
+fn safepoint(effort: Effort) -> Result<Samples, Trouble> {
+    let rt = Runtime::new()?;
+    ops::isolated(&rt)?.attach(|cx| {
+        rounds(effort, |count| {
+            (0..count).try_for_each(|_| ops::safepoint(cx)).map_err(archipelago::Error::from)?;
+            Ok(())
+        })
+    })?
+}

@@ -1,0 +1,37 @@
+//! Two busy programs under one GIL (SPEC G3): both finish, and they take turns all the while.
+
+use archipelago::{GilChoice, InterpreterConfig, Runtime};
+use archipelago_guest_wasm::WasiSetup;
+
+use crate::{
+    Trouble,
+    contend::both,
+    figure::{Figure, Goal, Peer},
+    measure::{Effort, Samples, turns},
+    programs::{busy, load, run},
+};
+
+pub(super) const FIGURES: &[Figure] = &[Figure {
+    name: "shared-gil/switches",
+    what: "two busy WebAssembly programs under one GIL: switches, of those that fit at the switch interval",
+    unit: "of 1",
+    goal: Goal::AtLeast(0.8),
+    peer: Peer::None,
+    measure: switches,
+}];
+
+const ROUNDS: u64 = 10_000_000;
+
+fn switches(effort: Effort) -> Result<Samples, Trouble> {
+    let rt = Runtime::new()?;
+    let main = rt.interpreter(rt.main().ok_or("no main")?)?;
+    let interval = main.thread_state()?.attach(|cx| cx.switch_interval())?;
+    let config = InterpreterConfig::isolated().with_gil(GilChoice::Shared);
+    let program = load(&busy(ROUNDS))?;
+    turns(effort, || {
+        let before = main.gil()?.switches;
+        let wall = both(|| run(&rt, &config, &program, WasiSetup::new()))?;
+        let switches = main.gil()?.switches.wrapping_sub(before);
+        Ok(switches as f64 / (wall.as_secs_f64() / interval.as_secs_f64()))
+    })
+}

@@ -1,0 +1,110 @@
+//! The operations of the kernel that are measured. Each is behind a call that is not inlined, as the C functions
+//! of the peer are, so that the loop around it cannot take it apart.
+
+use core::hint::black_box;
+
+use archipelago::{
+    Attached, GuestTable, InterpreterConfig, InterpreterId, Runtime, ThreadState,
+    kernel::{
+        error::{AttachError, Interrupt},
+        memory::Ledger,
+    },
+};
+use parking_lot::Mutex;
+
+use crate::Trouble;
+
+/// Lets the GIL go and takes it back.
+#[inline(never)]
+pub fn detach(cx: &mut Attached<'_>) {
+    cx.detach(|| black_box(()));
+}
+
+/// Opens and closes a frame: activation, GIL, token.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn attach(state: &mut ThreadState<'_>) -> Result<(), AttachError> {
+    state.attach(|cx| {
+        black_box(cx);
+    })
+}
+
+/// Enters another thread state and comes back.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn enter(cx: &mut Attached<'_>, other: &mut ThreadState<'_>) -> Result<(), AttachError> {
+    cx.enter(other, |cx| {
+        black_box(cx);
+    })
+}
+
+/// Asks whether there is something to do.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn safepoint(cx: &mut Attached<'_>) -> Result<(), Interrupt> {
+    cx.safepoint()
+}
+
+/// Makes an isolated interpreter without a guest and ends it with its thread state.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn create_end(rt: &Runtime) -> Result<Ledger, Trouble> {
+    let state =
+        rt.create(black_box(&InterpreterConfig::isolated()), black_box(None::<&'static GuestTable>))?;
+    Ok(rt.end(state.interpreter(), None)?)
+}
+
+/// Makes a thread state and deletes it.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn thread_state(rt: &Runtime, id: InterpreterId) -> Result<(), Trouble> {
+    drop(black_box(rt.thread_state(black_box(id))?));
+    Ok(())
+}
+
+/// A token for a thread that has none: a thread state made, attached, detached and deleted.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn ensure(rt: &Runtime, id: InterpreterId) -> Result<(), AttachError> {
+    rt.ensure(black_box(id), |cx| {
+        black_box(cx);
+    })
+}
+
+/// Makes a small object and releases it.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn alloc_release(cx: &mut Attached<'_>) -> Result<(), Trouble> {
+    let object = cx.alloc_plain(black_box(1_u64)).map_err(|(_, error)| error)?;
+    object.release(cx);
+    Ok(())
+}
+
+/// The peer of `detach`: the mutex that the GIL is made of, alone.
+#[inline(never)]
+pub fn lock_unlock(mutex: &Mutex<()>) {
+    let guard = mutex.lock();
+    black_box(&guard);
+}
+
+/// An isolated interpreter with no guest, and this thread's state for it.
+///
+/// # Errors
+/// The kernel's.
+pub fn isolated(rt: &Runtime) -> Result<ThreadState<'_>, Trouble> {
+    Ok(rt.create(&InterpreterConfig::isolated(), None)?)
+}
