@@ -19,18 +19,18 @@ pub const WASM: &GuestTable = GuestTable::of::<Wasm>();
 
 /// Computes for so many rounds, about a dozen instructions each, and prints a checksum.
 pub fn busy(rounds: u64) -> String {
-    let text = include_str!("../../guests/wasm/samples/busy.wat");
+    let text = include_str!("../../cli/samples/busy.wat");
     text.replace("(i64.const 300000000)", &format!("(i64.const {})", black_box(rounds)))
 }
 
 /// Prints one line.
-pub const HELLO: &str = include_str!("../../guests/wasm/samples/hello.wat");
+pub const HELLO: &str = include_str!("../../cli/samples/hello.wat");
 /// Copies its input to its output.
-pub const ECHO: &str = include_str!("../../guests/wasm/samples/echo.wat");
+pub const ECHO: &str = include_str!("../../cli/samples/echo.wat");
 /// Sleeps for an hour.
-pub const SLEEP: &str = include_str!("../../guests/wasm/samples/sleep.wat");
+pub const SLEEP: &str = include_str!("../../cli/samples/sleep.wat");
 /// Writes for ever.
-pub const FLOOD: &str = include_str!("../../guests/wasm/samples/flood.wat");
+pub const FLOOD: &str = include_str!("../../cli/samples/flood.wat");
 
 /// A program of ours.
 ///
