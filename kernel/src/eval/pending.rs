@@ -35,9 +35,20 @@ pub struct PendingCall<H: Host> {
     argument: usize,
 }
 
-pub(crate) struct PendingNode {
+struct PendingNode {
     queued: AtomicU32,
     next: AtomicPtr<PendingNode>,
+}
+
+/// A node, by a pointer to the whole call around it: a reference to the node alone must not be widened.
+#[derive(Clone, Copy)]
+pub(crate) struct QueuedCall(*mut PendingNode);
+
+impl QueuedCall {
+    fn node(self) -> &'static PendingNode {
+        // SAFETY: made by `PendingCall::queued` or found in a list, which holds nothing else; nodes live for ever.
+        unsafe { &*self.0 }
+    }
 }
 
 impl<H: Host> PendingCall<H> {
@@ -54,20 +65,18 @@ impl<H: Host> PendingCall<H> {
         self.node.queued.load(Ordering::Acquire) != 0
     }
 
-    pub(crate) fn node(&'static self) -> &'static PendingNode {
-        &self.node
+    pub(crate) fn queued(&'static self) -> QueuedCall {
+        QueuedCall(ptr::from_ref(self).cast_mut().cast())
     }
 
-    /// Runs the call behind `node`.
+    /// Runs the call.
     ///
     /// # Safety
-    /// `node` was pushed by `Runtime<H>` as part of a `PendingCall<H>`.
-    pub(crate) unsafe fn run(
-        node: &'static PendingNode,
-        cx: &mut Attached<'_, H>,
-    ) -> Result<(), PendingFailed> {
-        // SAFETY: the node is the first field of a `repr(C)` PendingCall<H> that lives for ever.
-        let call = unsafe { &*ptr::from_ref(node).cast::<PendingCall<H>>() };
+    /// `call` comes from a `PendingCall<H>` of the same `H`.
+    pub(crate) unsafe fn run(call: QueuedCall, cx: &mut Attached<'_, H>) -> Result<(), PendingFailed> {
+        // SAFETY: the pointer was made from a `PendingCall<H>` (contract of `run`) that lives for ever, and whose
+        // first field, being `repr(C)`, is the node.
+        let call = unsafe { &*call.0.cast::<PendingCall<H>>() };
         (call.run)(cx, call.argument)
     }
 }
@@ -90,17 +99,17 @@ impl PendingList {
         }
     }
 
-    /// `false`: the node is queued already.
+    /// `false`: the call is queued already.
     #[must_use]
-    pub(crate) fn push(&self, node: &'static PendingNode) -> bool {
+    pub(crate) fn push(&self, call: QueuedCall) -> bool {
+        let node = call.node();
         if node.queued.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return false;
         }
         let mut top = self.pushed.load(Ordering::Relaxed);
         loop {
             node.next.store(top, Ordering::Relaxed);
-            let new = ptr::from_ref(node).cast_mut();
-            match self.pushed.compare_exchange_weak(top, new, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.pushed.compare_exchange_weak(top, call.0, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => top = now,
             }
@@ -113,7 +122,7 @@ impl PendingList {
     }
 
     /// The oldest call. Under the GIL.
-    pub(crate) fn pop(&self) -> Option<&'static PendingNode> {
+    pub(crate) fn pop(&self) -> Option<QueuedCall> {
         let mut ready = self.ready.load(Ordering::Relaxed);
         if ready.is_null() {
             let mut top = self.pushed.swap(ptr::null_mut(), Ordering::Acquire);
@@ -129,7 +138,7 @@ impl PendingList {
         let node = unsafe { ready.as_ref() }?;
         self.ready.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
         node.queued.store(0, Ordering::Release);
-        Some(node)
+        Some(QueuedCall(ready))
     }
 
     /// Forgets the calls that still wait; they may be queued elsewhere. By whoever takes the interpreter down.

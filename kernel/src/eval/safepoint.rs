@@ -77,9 +77,9 @@ impl<H: Host> Attached<'_, H> {
         }
         let done = Done(self);
         for _ in 0..MOST_PER_PASS {
-            let Some(node) = done.0.slot().head.pending.pop() else { break };
-            // SAFETY: only `Runtime<H>` pushes into the lists of its interpreters, whole PendingCall<H>s.
-            if unsafe { PendingCall::run(node, done.0) }.is_err() {
+            let Some(call) = done.0.slot().head.pending.pop() else { break };
+            // SAFETY: only `Runtime<H>` pushes into the lists of its interpreters: calls of its own `H`.
+            if unsafe { PendingCall::run(call, done.0) }.is_err() {
                 return Err(Interrupt::PendingFailed);
             }
         }

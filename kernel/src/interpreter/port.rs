@@ -63,7 +63,7 @@ impl<'rt, H: Host> PendingPort<'rt, H> {
         if self.slot.head.generation.load(Ordering::Acquire) != self.generation {
             return Err(PendingError::Ended);
         }
-        if !self.slot.head.pending.push(call.node()) {
+        if !self.slot.head.pending.push(call.queued()) {
             return Err(PendingError::AlreadyQueued);
         }
         self.rt.kick(self.slot);
