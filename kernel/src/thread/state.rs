@@ -90,11 +90,17 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
 impl<H: Host> Drop for ThreadState<'_, H> {
     fn drop(&mut self) {
         // The guest's data lives in the interpreter's heap, so it goes under the GIL. Where this thread cannot
-        // attach now, the slot stays listed with it, and the interpreter's end takes both.
-        if !self.place.thread.guest().is_null() && self.attach(|cx| cx.drop_thread_data()).is_err() {
-            return;
+        // attach now, the slot stays listed with it, and the interpreter's end takes both. A run that nobody can
+        // resume any more is over all the same.
+        let Place { rt, interpreter, thread } = self.place;
+        if !thread.guest().is_null() && self.attach(|cx| cx.drop_thread_data()).is_err() {
+            return rt.locked(|_| {
+                if thread.generation() == self.generation {
+                    interpreter.head.vacate_main_slot(thread);
+                }
+            });
         }
-        self.place.rt.delete_thread(self.place.thread, self.place.interpreter, self.generation);
+        rt.delete_thread(thread, interpreter, self.generation);
     }
 }
 
