@@ -25,11 +25,6 @@ impl<H: Host> Drop for Sweep<'_, '_, H> {
         // SAFETY: the phase is CLEARING: no frame but this one is open, so no reference to an object is on any
         // stack; the values are dropped, or given up.
         unsafe { object::free_all(cx, ledger) };
-        debug_assert_eq!(
-            cx.usage().domain(Domain::Object).blocks,
-            0,
-            "every object is counted in the object domain"
-        );
         ledger.leaked = slot.head.account.usage();
         ledger.peak = ledger.leaked.peak;
         // SAFETY: [T1] the token holds the GIL; guest and objects are down, so no block is used.
