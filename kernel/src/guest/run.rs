@@ -31,7 +31,8 @@ impl InterpreterHead {
         !self.running.load(Ordering::Acquire).is_null()
     }
 
-    fn is_run_by(&self, thread: &ThreadSlot) -> bool {
+    /// Whether `thread` has the main slot.
+    pub(crate) fn is_run_by(&self, thread: &ThreadSlot) -> bool {
         ptr::eq(self.running.load(Ordering::Acquire), thread)
     }
 }

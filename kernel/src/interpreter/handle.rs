@@ -172,7 +172,17 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
     /// # Errors
     /// Which of these it is; `NotFound` the second time.
     pub fn close(&self, patience: Patience) -> Result<Ledger, EndError> {
-        self.with(|slot| {
+        struct Vacate<'a, 'rt, H: Host>(&'a Interpreter<'rt, H>, bool);
+        impl<H: Host> Drop for Vacate<'_, '_, H> {
+            fn drop(&mut self) {
+                if self.1 {
+                    // Nothing changed, or another end won: in the memory of an ended interpreter the slot is not
+                    // ours.
+                    let _ = self.0.with(|slot| slot.head.vacate_main_slot(&slot.reserve));
+                }
+            }
+        }
+        let taken = self.with(|slot| {
             if self.id.is_main() {
                 return Err(EndError::Main);
             }
@@ -180,14 +190,15 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
                 return Err(EndError::Foreign);
             }
             end::refuse_own_frames::<H>(slot)?;
-            // The end takes the main slot, so that no run begins from here on.
-            if slot.head.take_main_slot(&slot.reserve) { Ok(()) } else { Err(EndError::Running) }
-        })
-        .map_err(|_| EndError::NotFound)??;
+            // The end takes the main slot, so that no run begins from here on. A close that gave up waiting left it
+            // taken.
+            let taken = slot.head.take_main_slot(&slot.reserve);
+            if taken || slot.head.is_run_by(&slot.reserve) { Ok(taken) } else { Err(EndError::Running) }
+        });
+        let mut vacate = Vacate(self, taken.map_err(|_| EndError::NotFound)??);
         let ended = self.end(patience);
-        if !matches!(ended, Ok(_) | Err(EndError::StillActive)) {
-            // Nothing changed, or another end won: in the memory of an ended interpreter the slot is not ours.
-            let _ = self.with(|slot| slot.head.vacate_main_slot(&slot.reserve));
+        if matches!(ended, Ok(_) | Err(EndError::StillActive)) {
+            vacate.1 = false;
         }
         ended
     }
