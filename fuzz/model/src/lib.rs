@@ -1,1 +1,19 @@
-//! The sequential model that fuzz targets and property tests compare against.
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod driver;
+mod forever;
+mod guest;
+mod host;
+mod model;
+mod operation;
+mod sizes;
+mod teardown;
+mod visitor;
+mod witness;
+
+pub use driver::{Setup, run};
+pub use host::{ManualClock, ManualHost, SharedRaw, manual};
+pub use model::Model;
+pub use operation::{Config, Operation};
+pub use sizes::Sizes;

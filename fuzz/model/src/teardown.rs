@@ -1,0 +1,116 @@
+//! The reference, second part: how interpreters and runtimes end.
+
+use archipelago_kernel::{
+    error::{EndError, RuntimeError},
+    interpreter::Phase,
+    memory::{Domain, Ledger},
+    runtime::RuntimePhase,
+};
+
+use crate::{
+    model::{Interpreter, Key, Model},
+    witness::Told,
+};
+
+/// What a finalization answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Finalized {
+    pub(crate) left_over: usize,
+    pub(crate) unclean: usize,
+    pub(crate) main: Ledger,
+}
+
+impl Model {
+    /// Without patience.
+    pub(crate) fn end(&mut self, key: Key) -> Result<Ledger, EndError> {
+        self.may_end(key)?;
+        self.take_down_if_empty(key).ok_or(EndError::StillActive)
+    }
+
+    fn take_down_if_empty(&mut self, key: Key) -> Option<Ledger> {
+        self.interpreters[key].phase = Phase::Finalizing;
+        (self.activations(key) == 0).then(|| self.take_down(key))
+    }
+
+    /// The values of what is still alive go, and all memory.
+    pub(crate) fn take_down(&mut self, key: Key) -> Ledger {
+        while self.run_pending(key).is_some() {}
+        let (data, state, root, name) = (self.sizes.data, self.sizes.state, self.sizes.root, self.sizes.name);
+        let interpreter = &mut self.interpreters[key];
+        interpreter.account.give(Domain::Raw, self.sizes.footprint);
+        for thread in self.threads.iter_mut().filter(|thread| thread.interpreter == key && thread.is_alive) {
+            thread.is_alive = false;
+            if thread.data.is_some() {
+                interpreter.account.give(Domain::Mem, data);
+            }
+        }
+        if interpreter.guest {
+            interpreter.account.give(Domain::Mem, state);
+            interpreter.account.give(Domain::Object, root);
+        }
+        if interpreter.room > 0 {
+            interpreter.account.give(Domain::Mem, interpreter.room * name);
+        }
+        self.settle(key);
+        let mut ledger = Ledger::default();
+        let interpreter = &mut self.interpreters[key];
+        for object in self.objects.iter_mut().filter(|object| object.interpreter == key && object.is_alive) {
+            object.is_alive = false;
+            ledger.objects += 1;
+            interpreter.account.give(Domain::Object, self.sizes.object);
+        }
+        ledger.leaked = interpreter.account.usage;
+        ledger.peak = interpreter.account.usage.peak;
+        ledger.swept_blocks = interpreter.blocks;
+        interpreter.phase = Phase::Ended;
+        interpreter.running = None;
+        interpreter.deadline = None;
+        let number = interpreter.number;
+        let _ = self.tell(Told::Ended(number, ledger));
+        ledger
+    }
+
+    /// A visitor leaves: the last one out completes an end that gave up waiting.
+    pub(crate) fn depart(&mut self, key: Key) {
+        let interpreter = &mut self.interpreters[key];
+        interpreter.visits -= 1;
+        if interpreter.phase == Phase::Finalizing && self.activations(key) == 0 {
+            self.take_down(key);
+        }
+    }
+
+    /// Without patience.
+    pub(crate) fn finalize(&mut self) -> Result<Finalized, RuntimeError> {
+        if self.attached().is_some() {
+            return Err(RuntimeError::AlreadyAttached);
+        }
+        if !self.frames.is_empty() {
+            return Err(RuntimeError::WouldDeadlock);
+        }
+        if !matches!(self.phase, RuntimePhase::Running | RuntimePhase::Finalizing) {
+            return Err(RuntimeError::NotRunning);
+        }
+        self.phase = RuntimePhase::Finalizing;
+        let _ = self.tell(Told::Finalizing);
+        let mut answer = Finalized::default();
+        while let Some(newest) = self.newest() {
+            let Interpreter { number, phase, .. } = self.interpreters[newest];
+            // Told once, also if it takes several tries.
+            if phase == Phase::Running {
+                if number != 0 {
+                    let _ = self.tell(Told::LeftOver(number));
+                }
+                let _ = self.tell(Told::Clearing(number));
+            }
+            let ledger = self.take_down_if_empty(newest).ok_or(RuntimeError::StillActive)?;
+            if number == 0 {
+                answer.main = ledger;
+            } else {
+                answer.left_over += 1;
+                answer.unclean += usize::from(!ledger.is_clean());
+            }
+        }
+        self.phase = RuntimePhase::Finalized;
+        Ok(answer)
+    }
+}

@@ -1,0 +1,56 @@
+//! Random lists of operations on a runtime and on the sequential model (SPEC V3).
+
+use archipelago::StdHost;
+use archipelago_kernel::Host;
+use archipelago_model::{Operation, Setup, Sizes, manual, run};
+use archipelago_tests::{BareHost, TestHost};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+
+fn operations(length: usize) -> impl Strategy<Value = Vec<Operation>> {
+    let first = any::<bool>().prop_map(|guest| Operation::Initialize { guest });
+    (first, vec(any::<[u8; 4]>().prop_map(Operation::decode), 1..length)).prop_map(|(first, mut rest)| {
+        rest.insert(0, first);
+        rest
+    })
+}
+
+fn agree<H: Host>(setup: fn() -> Setup<H>) {
+    let length = if cfg!(miri) { 48 } else { 400 };
+    let mut config = Config { failure_persistence: None, ..Config::default() };
+    if cfg!(miri) {
+        config.cases = config.cases.min(4);
+    }
+    // In Miri a failure should be there again in the next run.
+    let mut runner = if cfg!(miri) {
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+    } else {
+        TestRunner::new(config)
+    };
+    let sizes = Sizes::measure(&setup().runtime);
+    let outcome = runner.run(&operations(length), |operations| {
+        run(setup(), &sizes, &operations);
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn a_host_whose_clock_is_moved_by_hand_agrees_with_the_model() {
+    agree(manual);
+}
+
+#[test]
+fn the_bare_host_agrees_with_the_model() {
+    agree(|| Setup::of(BareHost::fresh()));
+}
+
+#[test]
+fn the_std_host_agrees_with_the_model() {
+    agree(|| Setup::of(StdHost::fresh()));
+}
