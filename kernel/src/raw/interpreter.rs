@@ -12,7 +12,7 @@ use crate::{
     interpreter::{InterpreterId, InterpreterSlot, Patience, Whence, end},
     memory::Ledger,
     observe::Event,
-    raw::thread::{RawThreadState, innermost},
+    raw::thread::{RawThreadState, Use, innermost},
     runtime::{Runtime, RuntimePhase},
     thread::{Status, place::Place, session::Session},
 };
@@ -63,6 +63,7 @@ impl<'rt, H: Host> Suspended<'rt, H> {
     fn detach(self) {
         let place = mem::ManuallyDrop::new(self).0;
         place.thread.set_status(Status::Detached);
+        drop(Use::of_attached(place));
         place.leave();
     }
 }
@@ -84,7 +85,7 @@ unsafe fn new_attached<H: Host>(
     let caller = innermost(rt).ok_or(AttachError::NotAttached)?;
     let suspended = Suspended::new(caller);
     let state = rt.create_as(config, guest, whence)?;
-    let raw = RawThreadState::of(state.place());
+    let raw = RawThreadState::of_state(&state);
     // SAFETY: passed on; nothing is attached on this thread.
     unsafe { super::attach(rt, raw) }?;
     // The thread state is the raw layer's from here on.
@@ -178,7 +179,7 @@ pub unsafe fn interpreter_clear<H: Host>(
     let mut ledger = Ledger::default();
     // SAFETY: the phase is CLEARING, so this thread alone is in the interpreter; it holds the GIL through `place`.
     unsafe { end::clear_on(place, &mut ledger) };
-    place.interpreter.head.cleared.set(true);
+    rt.locked(|_| place.interpreter.head.cleared.set(true));
     Ok(ledger)
 }
 

@@ -9,7 +9,7 @@ use crate::{
     host::Host,
     interpreter::{InterpreterId, InterpreterSlot},
     runtime::Runtime,
-    thread::{Attached, Status, ThreadWhence, place::Place, session::Session, slot::ThreadSlot},
+    thread::{Attached, Status, ThreadState, ThreadWhence, place::Place, session::Session, slot::ThreadSlot},
 };
 
 /// A thread state by pointer and generation (`PyThreadState *`). It may outlive what it names: every function
@@ -49,13 +49,18 @@ unsafe impl<H: Host> Send for RawThreadState<H> {}
 unsafe impl<H: Host> Sync for RawThreadState<H> {}
 
 impl<H: Host> RawThreadState<H> {
+    /// The thread state that lives in `place`: of an open frame, or under the lock.
     pub(super) fn of(place: Place<'_, H>) -> Self {
-        RawThreadState {
-            thread: place.thread,
-            interpreter: place.interpreter,
-            generation: place.thread.generation(),
-            host: PhantomData,
-        }
+        Self::named(place, place.thread.generation())
+    }
+
+    /// The thread state behind a handle, which may be gone by now.
+    pub(super) fn of_state(state: &ThreadState<'_, H>) -> Self {
+        Self::named(state.place(), state.generation())
+    }
+
+    fn named(place: Place<'_, H>, generation: u32) -> Self {
+        RawThreadState { thread: place.thread, interpreter: place.interpreter, generation, host: PhantomData }
     }
 
     /// # Safety
@@ -124,6 +129,27 @@ impl<H: Host> RawThreadState<H> {
     }
 }
 
+/// The use of a thread state by one caller of this layer, from attach to detach or for one call: of two that ask at
+/// the same time, one gets it.
+pub(super) struct Use<'rt>(&'rt ThreadSlot, u32);
+
+impl<'rt> Use<'rt> {
+    fn begin<H: Host>(place: Place<'rt, H>, state: RawThreadState<H>) -> Option<Self> {
+        place.thread.take_raw(state.generation).then(|| Use(place.thread, state.generation))
+    }
+
+    /// The use that an attach began and forgot.
+    pub(super) fn of_attached<H: Host>(place: Place<'rt, H>) -> Self {
+        Use(place.thread, place.thread.generation())
+    }
+}
+
+impl Drop for Use<'_> {
+    fn drop(&mut self) {
+        self.0.leave_raw(self.1);
+    }
+}
+
 /// The raw attach that is innermost on this thread.
 pub(super) fn innermost<H: Host>(rt: &Runtime<H>) -> Option<Place<'_, H>> {
     let session = Session::attached::<H>()?;
@@ -164,7 +190,7 @@ pub unsafe fn thread_new<H: Host>(
     id: InterpreterId,
 ) -> Result<RawThreadState<H>, ThreadError> {
     let state = rt.new_thread(id, ThreadWhence::CApi)?;
-    let raw = RawThreadState::of(state.place());
+    let raw = RawThreadState::of_state(&state);
     mem::forget(state);
     Ok(raw)
 }
@@ -183,11 +209,9 @@ pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Resu
         return Err(AttachError::AlreadyAttached);
     }
     let activation = place.activate(state.generation)?;
-    if matches!(place.thread.status(), Status::Attached | Status::Suspended) {
-        return Err(AttachError::AlreadyAttached);
-    }
+    let used = Use::begin(place, state).ok_or(AttachError::AlreadyAttached)?;
     place.take_gil()?;
-    mem::forget(activation);
+    mem::forget((activation, used));
     // SAFETY: the record lies in the thread slot, which is type-stable; [R1] for the order.
     unsafe { place.thread.session.open(place) };
     Ok(())
@@ -202,11 +226,16 @@ pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Resu
 /// [R1](self)
 pub unsafe fn detach<H: Host>(rt: &Runtime<H>) -> Result<RawThreadState<H>, AttachError> {
     let place = innermost(rt).ok_or(AttachError::NotAttached)?;
-    let raw = RawThreadState::of(place);
+    Ok(let_go(place).0)
+}
+
+/// Detaches, but for the use, which is over when the answer is dropped.
+fn let_go<H: Host>(place: Place<'_, H>) -> (RawThreadState<H>, Use<'_>) {
+    let (raw, used) = (RawThreadState::of(place), Use::of_attached(place));
     place.thread.session.close::<H>();
     place.drop_gil(Status::Detached);
     place.leave();
-    Ok(raw)
+    (raw, used)
 }
 
 /// Attaches another thread state in place of the present one (`PyThreadState_Swap`; SPEC T3), and names the present
@@ -236,9 +265,7 @@ pub unsafe fn swap<H: Host>(
     // SAFETY: passed on.
     let place = unsafe { state.place(rt) };
     let activation = place.activate(state.generation)?;
-    if place.thread.status() != Status::Detached {
-        return Err(AttachError::AlreadyAttached);
-    }
+    let used = Use::begin(place, state).ok_or(AttachError::AlreadyAttached)?;
     from.thread.session.close::<H>();
     if ptr::eq(place.interpreter.gil(), from.interpreter.gil()) {
         from.thread.set_status(Status::Detached);
@@ -254,9 +281,10 @@ pub unsafe fn swap<H: Host>(
         }
         from.thread.set_status(Status::Detached);
     }
-    mem::forget(activation);
+    mem::forget((activation, used));
     // SAFETY: as in `attach`.
     unsafe { place.thread.session.open(place) };
+    drop(Use::of_attached(from));
     from.leave();
     Ok(Some(old))
 }
@@ -285,7 +313,7 @@ pub unsafe fn with_token<H: Host, R>(
 /// `Stale`, or `InUse` if another thread has it attached or suspended.
 ///
 /// # Safety
-/// [R1](self)
+/// [R1](self). The thread state was made by this layer.
 pub unsafe fn thread_clear<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), ThreadError> {
     let place = innermost(rt).ok_or(ThreadError::NotAttached)?;
     // SAFETY: slots are type-stable.
@@ -293,10 +321,12 @@ pub unsafe fn thread_clear<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -
     if !ptr::eq(place.interpreter, state.interpreter) || thread.generation() != state.generation {
         return Err(ThreadError::Stale);
     }
-    if !ptr::eq(thread, place.thread) && thread.status() != Status::Detached {
+    let own = Place { thread, ..place };
+    // The attached one is in this caller's use already.
+    let used = Use::begin(own, state);
+    if !ptr::eq(thread, place.thread) && (used.is_none() || thread.status() != Status::Detached) {
         return Err(ThreadError::InUse);
     }
-    let own = Place { thread, ..place };
     // SAFETY: this thread holds the GIL of the interpreter, so nobody runs `own`; its data is dropped on a token.
     unsafe { own.frame(true, |cx| cx.drop_thread_data()) };
     place.interpreter.head.vacate_main_slot(thread);
@@ -310,20 +340,25 @@ pub unsafe fn thread_clear<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -
 /// `Stale`, `InUse`, `NotCleared`: nothing changed.
 ///
 /// # Safety
-/// [R1](self)
+/// [R1](self). The thread state was made by this layer.
 pub unsafe fn thread_delete<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), ThreadError> {
+    // SAFETY: passed on.
+    let place = unsafe { state.place(rt) };
+    let used = Use::begin(place, state);
     // SAFETY: passed on.
     let cleared = unsafe {
         state.read(rt, |place| match place.thread.status() {
-            Status::Detached if place.thread.cleared.get() => Ok(()),
-            Status::Detached => Err(ThreadError::NotCleared),
+            Status::Detached if used.is_some() => match place.thread.cleared.get() {
+                true => Ok(()),
+                false => Err(ThreadError::NotCleared),
+            },
             _ => Err(ThreadError::InUse),
         })
     }?;
     cleared?;
-    // SAFETY: passed on.
-    let place = unsafe { state.place(rt) };
     rt.delete_thread(place.thread, place.interpreter, state.generation);
+    // Taken for ever: an attach that looked at the generation before must not get it now.
+    mem::forget(used);
     Ok(())
 }
 
@@ -338,10 +373,9 @@ pub unsafe fn thread_delete_current<H: Host>(rt: &Runtime<H>) -> Result<(), Thre
     let place = innermost(rt).ok_or(ThreadError::NotAttached)?;
     let state = RawThreadState::of(place);
     // SAFETY: passed on.
-    unsafe {
-        thread_clear(rt, state)?;
-        detach(rt).map_err(|_| ThreadError::NotAttached)?;
-    }
+    unsafe { thread_clear(rt, state) }?;
+    // In use for ever, so that nobody attaches it meanwhile.
+    mem::forget(let_go(place).1);
     rt.delete_thread(place.thread, place.interpreter, state.generation);
     Ok(())
 }

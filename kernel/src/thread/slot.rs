@@ -65,7 +65,9 @@ pub(crate) struct ThreadSlot {
     guest: AtomicPtr<()>,
     /// Under the GIL: cleared by the raw layer, ready to be deleted.
     pub(crate) cleared: Cell<bool>,
-    /// The record of a raw attach, which has no frame on the stack.
+    /// The generation that a caller of the raw layer uses, or an older one, or 0.
+    raw_user: AtomicU32,
+    /// The record of a raw attach, which has no frame on the stack. Of the raw user.
     pub(crate) session: Session,
 }
 
@@ -86,6 +88,7 @@ impl ThreadSlot {
                 wake: Cell::new(None),
                 guest: AtomicPtr::new(ptr::null_mut()),
                 cleared: Cell::new(false),
+                raw_user: AtomicU32::new(0),
                 session: Session::new(),
             }
         }
@@ -140,6 +143,21 @@ impl ThreadSlot {
         let data = NonNull::new(self.guest())?;
         self.set_guest(ptr::null_mut());
         Some(data.cast())
+    }
+
+    /// Takes the thread state of `generation` for the raw layer's own use. `false`: another caller has it, or it is
+    /// gone. What died while it was used stays taken.
+    #[must_use]
+    pub(crate) fn take_raw(&self, generation: u32) -> bool {
+        let user = self.raw_user.load(Ordering::Relaxed);
+        // Generations only grow, so an older user is one that died.
+        user < generation
+            && self.raw_user.compare_exchange(user, generation, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Ends the use.
+    pub(crate) fn leave_raw(&self, generation: u32) {
+        let _ = self.raw_user.compare_exchange(generation, 0, Ordering::Release, Ordering::Relaxed);
     }
 
     #[inline]
