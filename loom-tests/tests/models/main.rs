@@ -4,5 +4,6 @@
 mod attach;
 mod end;
 mod pending;
+mod raw;
 mod registry;
 mod threads;
