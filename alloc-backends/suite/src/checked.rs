@@ -62,6 +62,16 @@ impl<R: RawAlloc> Checked<R> {
         self.state().until_failure = requests;
     }
 
+    /// Whether a failure is still to come.
+    pub fn will_fail(&self) -> bool {
+        self.state().until_failure.is_some()
+    }
+
+    /// Refuses from now on what would take more than `budget` bytes at once; `None` refuses nothing.
+    pub fn set_budget(&self, budget: Option<usize>) {
+        self.state().budget = budget;
+    }
+
     /// Answers wrongly from now on, or truly again.
     pub fn lie(&self, lie: Option<Lie>) {
         self.state().lie = lie;
@@ -104,7 +114,7 @@ unsafe impl<R: RawAlloc> RawAlloc for Checked<R> {
             return Err(Exhausted);
         }
         state.until_failure = state.until_failure.map(|n| n - 1);
-        if state.budget.is_some_and(|budget| budget - state.bytes < layout.size()) {
+        if state.budget.is_some_and(|budget| budget.saturating_sub(state.bytes) < layout.size()) {
             return Err(Exhausted);
         }
         let start = self.inner.allocate(layout)?.cast::<u8>();

@@ -5,7 +5,7 @@ use std::{
         Arc,
         mpsc::{Receiver, Sender, channel},
     },
-    thread::Scope,
+    thread::{Scope, ScopedJoinHandle},
 };
 
 use archipelago_kernel::{
@@ -22,17 +22,18 @@ pub(crate) type Arrival = Result<Result<(), AttachError>, ThreadError>;
 /// What a visitor found when it had the GIL back: its safepoint, and an allocation.
 pub(crate) type Departure = (Result<(), Interrupt>, Result<(), AllocError>);
 
-pub(crate) struct Visitor {
+pub(crate) struct Visitor<'scope> {
     pub(crate) interpreter: usize,
     pub(crate) thread: usize,
     go: Sender<()>,
     arrived: Receiver<Arrival>,
     left: Receiver<Departure>,
+    running: ScopedJoinHandle<'scope, ()>,
 }
 
-impl Visitor {
+impl<'scope> Visitor<'scope> {
     /// Starts a thread that attaches and lets the GIL go. It needs the GIL for a moment.
-    pub(crate) fn start<'scope, H: Host>(
+    pub(crate) fn start<H: Host>(
         scope: &'scope Scope<'scope, '_>,
         rt: &'scope Runtime<H>,
         id: InterpreterId,
@@ -42,7 +43,7 @@ impl Visitor {
         let (go, wait) = channel();
         let (arrive, arrived) = channel();
         let (leave, left) = channel();
-        scope.spawn(move || {
+        let running = scope.spawn(move || {
             let mut state = match rt.thread_state(id) {
                 Ok(state) => state,
                 Err(error) => {
@@ -70,7 +71,7 @@ impl Visitor {
                 }
             }
         });
-        Visitor { interpreter, thread, go, arrived, left }
+        Visitor { interpreter, thread, go, arrived, left, running }
     }
 
     /// Waits until it is inside, or was refused.
@@ -78,9 +79,16 @@ impl Visitor {
         self.arrived.recv().expect("the visitor reports")
     }
 
-    /// Lets it go, and waits until it left. It needs the GIL for a moment.
+    /// Lets it go, and waits until it is gone. It needs the GIL for a moment.
     pub(crate) fn depart(self) -> Departure {
         self.go.send(()).expect("the visitor waits");
-        self.left.recv().expect("the visitor reports")
+        let departure = self.left.recv().expect("the visitor reports");
+        self.gone();
+        departure
+    }
+
+    /// Waits until a visitor that was refused is gone.
+    pub(crate) fn gone(self) {
+        self.running.join().expect("the visitor does not panic");
     }
 }
