@@ -168,6 +168,8 @@ errors! {
         NotRunning = 0x0703 => "lookup: the runtime is not running: call initialize first",
         /// The count would fall below zero.
         NotReferenced = 0x0704 => "lookup: the interpreter has no reference to give back",
+        /// Asked inside an interrupt handler.
+        InInterrupt = 0x0705 => "lookup: not allowed inside an interrupt handler: look it up before, and keep a pending port",
     }
 }
 

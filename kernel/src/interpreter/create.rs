@@ -69,6 +69,9 @@ impl<H: Host> Runtime<H> {
         guest: Option<&'static GuestTable<H>>,
         whence: Whence,
     ) -> Result<ThreadState<'_, H>, CreateError> {
+        if self.host().in_interrupt() {
+            return Err(CreateError::InInterrupt);
+        }
         if self.phase() != RuntimePhase::Running {
             return Err(CreateError::NotRunning);
         }
@@ -87,9 +90,6 @@ impl<H: Host> Runtime<H> {
         role: Role,
     ) -> Result<ThreadState<'_, H>, CreateError> {
         let whence = role.whence();
-        if self.host().in_interrupt() {
-            return Err(CreateError::InInterrupt);
-        }
         config.validate_for(footprint::<H>(), <H::Clock as Clock>::MAX)?;
         if self.tell(&Event::InterpreterCreating { config: &config, whence }).is_err() {
             return Err(CreateError::Vetoed);

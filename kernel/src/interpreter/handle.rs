@@ -56,7 +56,7 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
     }
 
     fn with<R>(&self, f: impl FnOnce(&InterpreterSlot<H>) -> R) -> Result<R, LookupError> {
-        self.rt.locked(|registry| self.rt.listed(registry, self.id).map(f))
+        self.rt.look(|registry| self.rt.listed(registry, self.id).map(f))
     }
 
     /// Who made it (SPEC L5).
@@ -75,7 +75,7 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
         self.with(|slot| slot.head.config.get())
     }
 
-    /// Where it is in its life.
+    /// Where it is in its life. Inside an interrupt handler it cannot be told, and counts as ended.
     pub fn phase(&self) -> Phase {
         self.with(|slot| slot.head.word.phase()).unwrap_or(Phase::Ended)
     }
@@ -181,6 +181,9 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
                     let _ = self.0.with(|slot| slot.head.vacate_main_slot(&slot.reserve));
                 }
             }
+        }
+        if self.rt.host().in_interrupt() {
+            return Err(EndError::InInterrupt);
         }
         let taken = self.with(|slot| {
             if self.id.is_main() {

@@ -44,7 +44,7 @@ impl<H: Host> Drop for Visit<'_, H> {
 
 impl<'rt, H: Host> PendingPort<'rt, H> {
     pub(crate) fn new(rt: &'rt Runtime<H>, id: InterpreterId) -> Result<Self, LookupError> {
-        rt.locked(|registry| {
+        rt.look(|registry| {
             let slot = rt.listed(registry, id)?;
             Ok(PendingPort { rt, slot, generation: slot.head.generation.load(Ordering::Relaxed) })
         })

@@ -206,7 +206,7 @@ pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Resu
     // SAFETY: passed on.
     let place = unsafe { state.place(rt) };
     if Session::attached::<H>().is_some() {
-        return Err(AttachError::AlreadyAttached);
+        return Err(rt.already_attached());
     }
     let activation = place.activate(state.generation)?;
     let used = Use::begin(place, state).ok_or(AttachError::AlreadyAttached)?;

@@ -44,13 +44,24 @@ impl<H: Host> Runtime<H> {
         Ok(unsafe { InterpreterSlot::of(head) })
     }
 
+    /// Looks something up under the lock. An interrupt handler may have interrupted whoever holds it.
+    pub(crate) fn look<R>(
+        &self,
+        f: impl FnOnce(&Registry) -> Result<R, LookupError>,
+    ) -> Result<R, LookupError> {
+        if self.host().in_interrupt() {
+            return Err(LookupError::InInterrupt);
+        }
+        self.locked(|registry| f(registry))
+    }
+
     /// A handle for `id`.
     ///
     /// # Errors
     /// `NotFound` for an interpreter that ended or never was, `WrongCycle` for a name of an earlier
     /// initialization or another runtime.
     pub fn interpreter(&self, id: InterpreterId) -> Result<Interpreter<'_, H>, LookupError> {
-        self.locked(|registry| self.listed(registry, id).map(|_| ()))?;
+        self.look(|registry| self.listed(registry, id).map(|_| ()))?;
         Ok(Interpreter { rt: self, id })
     }
 
@@ -59,7 +70,7 @@ impl<H: Host> Runtime<H> {
     /// # Errors
     /// `NotFound` if there is none.
     pub fn id(&self, number: u64) -> Result<InterpreterId, LookupError> {
-        self.locked(|registry| {
+        self.look(|registry| {
             let id = InterpreterId { cycle: registry.cycle, number };
             self.listed(registry, id).map(|_| id)
         })

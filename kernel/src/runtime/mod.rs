@@ -19,7 +19,7 @@ use core::alloc::Layout;
 
 use crate::{
     config::InterpreterConfig,
-    error::RuntimeError,
+    error::{AttachError, RuntimeError},
     eval::breaker::PENDING,
     guest::GuestTable,
     host::Host,
@@ -142,6 +142,13 @@ impl<H: Host> Runtime<H> {
         self.phase.initialized();
         let _ = self.tell(&Event::RuntimeInitialized);
         Ok(Initialized::Now(id))
+    }
+
+    /// Why a thread that has a thread state attached is refused another: a handler that interrupted such a
+    /// thread is told about the handler, whatever it interrupted.
+    #[cold]
+    pub(crate) fn already_attached(&self) -> AttachError {
+        if self.host.in_interrupt() { AttachError::InInterrupt } else { AttachError::AlreadyAttached }
     }
 
     /// The lock order says: no GIL is taken under the runtime's lock.

@@ -239,7 +239,7 @@ impl<'rt, H: Host> Place<'rt, H> {
         f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
     ) -> Result<R, AttachError> {
         if Session::attached::<H>().is_some() {
-            return Err(AttachError::AlreadyAttached);
+            return Err(self.rt.already_attached());
         }
         self.run(self.activate(generation)?, f)
     }

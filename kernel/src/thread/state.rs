@@ -165,6 +165,9 @@ impl<H: Host> Runtime<H> {
         id: InterpreterId,
         f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
     ) -> Result<R, AttachError> {
+        if self.host().in_interrupt() {
+            return Err(AttachError::InInterrupt);
+        }
         let Ok(interpreter) = self.locked(|registry| self.listed(registry, id)) else {
             return Err(AttachError::Ended);
         };
