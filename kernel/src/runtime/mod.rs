@@ -9,6 +9,7 @@ mod index;
 mod lookup;
 mod phase;
 mod registry;
+mod size;
 
 pub use finalize::RuntimeLedger;
 pub use index::UniqueIndex;
