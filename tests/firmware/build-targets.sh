@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds what an image without an operating system links, for targets of every kind (SPEC F1).
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+passed=0 failed=0
+
+check() { # check WHAT COMMAND...
+    local what="$1"
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok: $what"
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $what"
+    fi
+}
+
+# The crates that stand on nothing but `core`, and the features that images choose.
+crates=(
+    archipelago-kernel
+    archipelago-alloc-blocks
+    archipelago-alloc-linked-list
+    "archipelago-locks --features spin,critical-section,lock-api-04,lock-api-05"
+    "archipelago-toy-guest --no-default-features"
+    archipelago-toy-guest
+)
+
+for target in thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf x86_64-unknown-none; do
+    for crate in "${crates[@]}"; do
+        # shellcheck disable=SC2086 # options of a crate are words of their own
+        check "$target: $crate" cargo build --quiet --locked --release --target "$target" -p $crate
+    done
+done
+
+# No compare-and-swap: the image says where it comes from (`run.sh` runs one with critical sections). A library that
+# is built alone has to say it too.
+for crate in archipelago-kernel archipelago-alloc-blocks archipelago-alloc-linked-list \
+    "archipelago-locks --features spin,critical-section,lock-api-04,lock-api-05,portable-atomic" \
+    archipelago-toy-guest; do
+    # shellcheck disable=SC2086
+    RUSTFLAGS="--cfg portable_atomic_unsafe_assume_single_core" check "thumbv6m-none-eabi: $crate" \
+        cargo build --quiet --locked --release --target thumbv6m-none-eabi \
+        --features archipelago-kernel/portable-atomic -p $crate
+done
+
+# One `extern crate alloc` would ask every image for a global allocator. The kernel has no dependency at all.
+graph="$(cargo tree --locked -p archipelago-kernel -e normal --prefix none --target thumbv7m-none-eabi | sort -u)"
+check "the kernel depends on nothing by default" [ "$(wc -l <<<"$graph")" = 1 ]
+check "nothing below the hosts says extern crate alloc" \
+    bash -c '! grep -rn "extern crate alloc" --include=*.rs kernel/src alloc-backends/*/src lock-backends/src tests/toy-guest/src'
+check "no 64-bit atomics" \
+    bash -c '! grep -rnE "Atomic[IU]64" --include=*.rs kernel/src alloc-backends/{blocks,linked-list}/src lock-backends/src'
+
+echo "build-targets: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
