@@ -9,7 +9,7 @@ fn main() {
     let (flash, ram, hertz, heap) = match board.as_str() {
         "lm3s6965evb" => ("256K", "64K", 12_500_000, 24 * 1024),
         "mps2-an386" => ("256K", "64K", 25_000_000, 24 * 1024),
-        "microbit" => ("256K", "16K", 16_000_000, 10 * 1024),
+        "microbit" => ("256K", "16K", 16_000_000, 9 * 1024),
         other => panic!("BOARD={other} is none of lm3s6965evb, mps2-an386, microbit"),
     };
     let memory = format!(
