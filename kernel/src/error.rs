@@ -238,6 +238,8 @@ errors! {
         AlreadyQueued = 0x0b01 => "pending call: this node is queued already: wait until it ran, or use another",
         /// The interpreter is finalizing or ended.
         Ended = 0x0b02 => "pending call: the interpreter is finalizing or ended",
+        /// As many threads and handlers as can be counted are adding to it.
+        Busy = 0x0b03 => "pending call: too many are adding to this interpreter at this moment: try again",
     }
 }
 

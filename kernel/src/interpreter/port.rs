@@ -6,7 +6,7 @@ use crate::{
     error::{LookupError, PendingError},
     eval::PendingCall,
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot},
+    interpreter::{InterpreterId, InterpreterSlot, word::Visit},
     runtime::Runtime,
     sync::Ordering,
 };
@@ -34,9 +34,9 @@ unsafe impl<H: Host> Send for PendingPort<'_, H> {}
 unsafe impl<H: Host> Sync for PendingPort<'_, H> {}
 
 /// Ends a visit.
-struct Visit<'a, H: Host>(&'a InterpreterSlot<H>);
+struct OpenVisit<'a, H: Host>(&'a InterpreterSlot<H>);
 
-impl<H: Host> Drop for Visit<'_, H> {
+impl<H: Host> Drop for OpenVisit<'_, H> {
     fn drop(&mut self) {
         self.0.head.word.end_visit();
     }
@@ -53,13 +53,16 @@ impl<'rt, H: Host> PendingPort<'rt, H> {
     /// Queues `call`; whichever thread of the interpreter is first at a safepoint runs it.
     ///
     /// # Errors
-    /// `AlreadyQueued`; `Ended` if the interpreter is finalizing or gone.
+    /// `AlreadyQueued`; `Ended` if the interpreter is finalizing or gone; `Busy` if too many others are at it at this
+    /// moment.
     pub fn add(&self, call: &'static PendingCall<H>) -> Result<(), PendingError> {
         // The count first, the generation second: as in `Place::activate`.
-        if !self.slot.head.word.visit() {
-            return Err(PendingError::Ended);
+        match self.slot.head.word.visit() {
+            Visit::Begun => {}
+            Visit::Crowded => return Err(PendingError::Busy),
+            Visit::Refused => return Err(PendingError::Ended),
         }
-        let _visit = Visit(self.slot);
+        let _visit = OpenVisit(self.slot);
         if self.slot.head.generation.load(Ordering::Acquire) != self.generation {
             return Err(PendingError::Ended);
         }

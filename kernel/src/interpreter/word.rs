@@ -97,6 +97,18 @@ pub(crate) enum Claim {
     Busy(usize),
 }
 
+/// The answer to [`StateWord::visit`].
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Visit {
+    /// To be ended.
+    Begun,
+    /// As many as can be counted are under way.
+    Crowded,
+    /// The interpreter is not running.
+    Refused,
+}
+
 pub(crate) struct StateWord(AtomicUsize);
 
 impl StateWord {
@@ -168,16 +180,18 @@ impl StateWord {
         Leave::WakeEnder
     }
 
-    /// Counts a visit, if the interpreter is running and not too many are under way. `false`: refused.
-    #[must_use]
-    pub(crate) fn visit(&self) -> bool {
+    /// Counts a visit, if the interpreter is running and not too many are under way.
+    pub(crate) fn visit(&self) -> Visit {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            if word & PHASE != RUNNING || word & VISITS == VISITS {
-                return false;
+            if word & PHASE != RUNNING {
+                return Visit::Refused;
+            }
+            if word & VISITS == VISITS {
+                return Visit::Crowded;
             }
             match self.0.compare_exchange_weak(word, word + VISIT, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => return Visit::Begun,
                 Err(now) => word = now,
             }
         }
