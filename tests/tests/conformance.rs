@@ -17,6 +17,18 @@ macro_rules! conformance {
 }
 
 conformance! {
+    close:
+        one_and_then_all
+        a_second_close_finds_nothing
+        not_the_current_one
+        a_sibling_may_be_closed
+        any_thread_may_close
+        not_a_running_one
+        not_what_somebody_else_made
+        it_waits_for_the_threads_inside
+        it_does_not_wait_for_those_that_do_not_come_back
+        a_vetoed_close_leaves_it_as_it_was
+        closing_and_running_exclude_each_other;
     config:
         every_combination_is_created_or_refused_for_real
         the_presets_are_what_they_are_called
@@ -27,6 +39,59 @@ conformance! {
         permissions_are_asked_where_the_act_happens
         the_switch_interval_is_the_gils
         fuel_and_limit_come_from_the_config;
+    eval:
+        with_nothing_to_do_a_safepoint_does_nothing
+        an_interrupt_is_told_once_to_each_thread_state
+        an_interrupt_reaches_a_thread_that_computes
+        an_interrupt_wakes_a_wait
+        with_a_reason_to_stop_a_wait_does_not_begin
+        an_interrupt_wakes_the_innermost_wait
+        a_deadline_passes_by_the_tick
+        each_interpreter_has_its_own_deadline
+        a_deadline_from_the_config
+        a_deadline_wakes_a_wait
+        a_deadline_beyond_the_clock_is_refused
+        fuel_is_spent_to_the_unit
+        a_wait_lets_the_gil_go
+        the_end_is_told_at_every_safepoint
+        the_lock_order_is_asserted_in_debug_builds;
+    finalization:
+        leftovers_end_newest_first_and_each_is_reported
+        finalization_gives_all_memory_back_on_drop
+        from_the_begin_of_the_end_everything_answers_finalizing
+        the_last_one_out_completes_the_end
+        a_thread_that_sleeps_detached_with_a_reference_on_its_stack
+        an_end_that_was_left_can_be_taken_over
+        the_end_wakes_those_who_wait
+        those_who_wait_for_the_gil_are_let_go
+        a_runtime_with_active_threads_is_finalized_later
+        finalization_waits_for_an_interpreter_that_is_being_created
+        threads_race_with_finalization
+        many_ends_race_with_many_threads_inside
+        the_last_one_out_may_hold_the_shared_gil
+        a_runtime_may_be_dropped_as_it_is;
+    gil:
+        one_thread_at_a_time_runs_an_interpreter
+        one_thread_at_a_time_runs_all_that_share
+        own_gils_run_at_the_same_time
+        a_waiter_gets_it_at_a_safepoint
+        a_holder_that_was_asked_does_not_retake_it_first
+        the_default_interval_and_its_setting
+        who_holds_and_who_waits_can_be_seen
+        who_would_wait_for_itself_is_told
+        the_gil_of_main_outlives_those_that_share_it;
+    guest:
+        two_unlike_guests_in_one_runtime
+        the_wrong_guest_is_named
+        a_guest_that_cannot_start_undoes_the_creation
+        a_limit_below_what_the_guest_takes_is_refused
+        each_thread_state_has_its_own_data
+        thread_data_goes_with_its_thread_state
+        thread_data_that_is_left_goes_with_the_interpreter
+        end_is_called_once_with_a_good_token
+        each_interpreter_has_its_own_state
+        the_frame_evaluation_function_is_the_interpreters
+        main_has_a_guest_too;
     lifecycle:
         phases_follow_each_other
         initialize_twice_is_a_no_op
@@ -53,6 +118,56 @@ conformance! {
         threads_create_run_and_end_over_and_over
         of_many_that_end_it_one_does
         a_thread_that_comes_after_finalization_gets_an_error;
+    memory:
+        the_raw_domain_wants_nothing_attached
+        every_domain_is_charged_to_the_byte
+        no_bytes_and_large_alignments
+        a_limit_holds_to_the_byte
+        more_than_there_is_answers
+        the_ledger_is_exact
+        all_memory_goes_back
+        what_leaks_on_mains_heap_is_not_mains
+        what_an_engine_took_elsewhere_is_charged
+        a_wrong_discharge_is_not_a_crash
+        a_finalizing_interpreter_gives_nothing_out;
+    objects:
+        values_are_read_and_changed_through_the_token
+        the_last_reference_drops_the_value_and_frees_the_memory
+        dropping_waits_for_the_token
+        a_reference_may_be_dropped_anywhere_on_its_thread
+        what_a_frame_owed_is_settled_when_it_closes
+        a_long_chain_is_released_without_recursion
+        a_cycle_lives_until_the_end
+        a_destructor_that_panics_at_the_end_is_counted
+        a_global_name_leaves_and_comes_back
+        a_name_never_leads_to_another_object
+        a_name_is_refused_elsewhere
+        threads_take_turns_with_one_object
+        a_destructor_may_use_what_it_owns;
+    observers:
+        a_life_is_told_in_order
+        they_survive_a_new_initialization
+        a_vetoed_creation_leaves_nothing
+        a_vetoed_main_leaves_the_runtime_as_it_was
+        a_vetoed_clearing_changes_nothing
+        every_observer_is_told_and_one_veto_is_enough
+        a_node_has_one_place
+        an_observer_may_use_the_runtime;
+    pending:
+        they_run_at_a_safepoint_in_order_and_once
+        a_node_is_queued_once_at_a_time
+        a_hundred_in_one_pass
+        a_failing_call_is_told_and_the_rest_waits
+        one_handler_at_a_time
+        a_call_that_panics_does_not_block_the_rest
+        many_threads_add_and_all_run
+        any_thread_of_the_interpreter_may_run_them
+        added_in_one_they_run_in_the_target
+        added_before_there_is_a_thread_state
+        leftovers_run_at_the_end_in_their_interpreter
+        mains_leftovers_run_at_finalization
+        a_pending_call_wakes_a_wait
+        a_handler_may_add_them;
     registry:
         at_first_there_is_main
         the_list_is_in_the_order_of_creation
@@ -66,4 +181,42 @@ conformance! {
         a_short_buffer_gets_what_fits
         lists_taken_meanwhile_are_lists
         two_runtimes_refuse_each_others_names;
+    running:
+        not_before_but_during_and_not_after
+        main_runs_like_any_other
+        background_threads_do_not_count
+        a_second_run_is_refused
+        however_a_run_ends_the_slot_is_free
+        a_run_that_panics_frees_the_slot
+        the_main_namespace_stays_between_runs
+        a_run_may_be_begun_by_any_thread
+        many_threads_fight_to_run_one_interpreter
+        a_run_is_seen_from_other_threads;
+    swap:
+        from_any_to_any_and_back
+        an_own_gil_is_released_and_the_other_taken
+        a_shared_gil_is_kept
+        enter_nests
+        a_refused_enter_leaves_the_caller_attached
+        a_panic_inside_comes_back_attached
+        ensure_from_a_thread_without_anything
+        ensure_inside_detach_uses_the_suspended_thread_state
+        ensure_inside_call_out_keeps_the_gil
+        ensure_under_a_token_it_would_alias_is_refused
+        a_panic_inside_ensure_and_call_out
+        two_runtimes_on_one_thread;
+    thread_states:
+        numbers_are_unique_in_a_cycle
+        the_list_has_what_was_made_and_not_deleted
+        whence_says_who_made_it
+        deleted_before_and_after_the_end
+        none_for_what_is_not_there
+        attach_gives_back_what_the_closure_answers
+        a_thread_holds_at_most_one_gil
+        inside_detach_others_may_be_attached
+        detach_nests
+        a_panic_lets_the_gil_go
+        current_is_what_is_attached
+        threads_come_and_go_in_one_interpreter
+        a_handler_is_refused;
 }

@@ -1,6 +1,18 @@
-//! The conformance suite, one module per noun. Every function is one test, for any host; the `SPEC` line above it
-//! names the rows it proves, the `CPython` line the test it restates.
+//! The conformance suite, one module per noun. Every function is one test, for any host. Its `SPEC` line names the
+//! rows of docs/features.md it proves, its `CPython` lines the tests it restates.
 
+pub mod close;
 pub mod config;
+pub mod eval;
+pub mod finalization;
+pub mod gil;
+pub mod guest;
 pub mod lifecycle;
+pub mod memory;
+pub mod objects;
+pub mod observers;
+pub mod pending;
 pub mod registry;
+pub mod running;
+pub mod swap;
+pub mod thread_states;

@@ -1,0 +1,359 @@
+//! Safepoints, interrupts, deadlines, fuel, and waits that can be ended.
+
+use core::{
+    cell::Cell,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+use std::thread;
+
+use archipelago_kernel::{
+    config::InterpreterConfig,
+    error::{DeadlineError, Interrupt, LookupError},
+    host::{Clock, Host, Wake},
+};
+
+use crate::{
+    TestHost,
+    support::{Gate, create, presets, until},
+};
+
+/// A time that no test takes.
+const LONG: Duration = Duration::from_secs(1000);
+const SHORT: Duration = Duration::from_millis(1);
+
+/// SPEC: E1
+pub fn with_nothing_to_do_a_safepoint_does_nothing<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let mut state = rt.create(&config, None).unwrap();
+        let switches = || rt.interpreter(state.interpreter()).unwrap().gil().unwrap().switches;
+        let before = switches();
+        let id = state.interpreter();
+        state.attach(|cx| (0..100).for_each(|_| assert_eq!(cx.safepoint(), Ok(())))).unwrap();
+        assert_eq!(rt.interpreter(id).unwrap().gil().unwrap().switches, before + 1);
+    }
+}
+
+/// SPEC: E1, E3
+pub fn an_interrupt_is_told_once_to_each_thread_state<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let mut first = rt.create(&config, None).unwrap();
+        let id = first.interpreter();
+        let mut second = rt.thread_state(id).unwrap();
+        let mut other = rt.create(&config, None).unwrap();
+        rt.interpreter(id).unwrap().interrupt().unwrap();
+        let mut late = rt.thread_state(id).unwrap();
+        for state in [&mut first, &mut second] {
+            let told = state.attach(|cx| [cx.safepoint(), cx.safepoint()]);
+            assert_eq!(told, Ok([Err(Interrupt::Requested), Ok(())]));
+        }
+        assert_eq!(other.attach(|cx| cx.safepoint()), Ok(Ok(())), "no other interpreter");
+        assert_eq!(late.attach(|cx| cx.safepoint()), Ok(Ok(())), "nor who came later");
+        rt.end(id, None).unwrap();
+        assert_eq!(rt.interpreter(id).err(), Some(LookupError::NotFound));
+    }
+}
+
+/// SPEC: E3
+pub fn an_interrupt_reaches_a_thread_that_computes<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let id = create(&rt, &config);
+        let inside = Gate::new();
+        thread::scope(|s| {
+            let computing = s.spawn(|| {
+                rt.ensure(id, |cx| {
+                    inside.open();
+                    loop {
+                        if let Err(interrupt) = cx.safepoint() {
+                            return interrupt;
+                        }
+                        std::hint::spin_loop();
+                    }
+                })
+            });
+            inside.wait();
+            rt.interpreter(id).unwrap().interrupt().unwrap();
+            assert_eq!(computing.join().unwrap(), Ok(Interrupt::Requested));
+        });
+    }
+}
+
+/// SPEC: E3
+pub fn an_interrupt_wakes_a_wait<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let id = create(&rt, &config);
+        let interpreter = rt.interpreter(id).unwrap();
+        let (inside, woken) = (Gate::new(), Gate::new());
+        thread::scope(|s| {
+            let waiting = s.spawn(|| {
+                rt.ensure(id, |cx| {
+                    let waited = cx.wait(&woken, || {
+                        inside.open();
+                        woken.wait();
+                        5
+                    });
+                    (waited, cx.safepoint(), cx.safepoint())
+                })
+            });
+            inside.wait();
+            assert!(!woken.is_open());
+            interpreter.interrupt().unwrap();
+            let expected = (Ok(5), Err(Interrupt::Requested), Ok(()));
+            assert_eq!(waiting.join().unwrap(), Ok(expected));
+        });
+    }
+}
+
+/// SPEC: E3
+pub fn with_a_reason_to_stop_a_wait_does_not_begin<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    let interpreter = rt.interpreter(state.interpreter()).unwrap();
+    let gate = Gate::new();
+    state
+        .attach(|cx| {
+            interpreter.interrupt().unwrap();
+            let waited = cx.wait(&gate, || panic!("it must not begin"));
+            assert_eq!(waited.map(|()| ()), Err(Interrupt::Requested));
+            assert_eq!(cx.wait(&gate, || 6), Ok(6), "told once");
+            assert!(!gate.is_open(), "nobody was woken");
+        })
+        .unwrap();
+}
+
+/// SPEC: E3
+pub fn an_interrupt_wakes_the_innermost_wait<H: TestHost>() {
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    let id = state.interpreter();
+    let interpreter = rt.interpreter(id).unwrap();
+    let (outer, inner) = (Count(AtomicUsize::new(0)), Count(AtomicUsize::new(0)));
+    let counts = || (outer.0.load(Ordering::Relaxed), inner.0.load(Ordering::Relaxed));
+    state
+        .attach(|cx| {
+            let waited = cx.wait(&outer, || {
+                let nested = rt.ensure(id, |cy| {
+                    let nested = cy.wait(&inner, || {
+                        interpreter.interrupt().unwrap();
+                        counts()
+                    });
+                    assert_eq!(cy.safepoint(), Err(Interrupt::Requested));
+                    nested
+                });
+                assert_eq!(nested, Ok(Ok((0, 1))));
+                interpreter.interrupt().unwrap();
+                counts()
+            });
+            assert_eq!(waited, Ok((1, 1)), "then the outer one's turn has come");
+            assert_eq!(cx.safepoint(), Err(Interrupt::Requested));
+            interpreter.interrupt().unwrap();
+            assert_eq!(counts(), (1, 1), "and then nobody's");
+        })
+        .unwrap();
+}
+
+/// SPEC: E5
+pub fn a_deadline_passes_by_the_tick<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    assert_eq!(rt.tick(), None, "none is armed");
+    state
+        .attach(|cx| {
+            cx.set_deadline(Some(LONG)).unwrap();
+            let next = rt.tick().unwrap();
+            assert!(next <= LONG && next > LONG / 2);
+            assert_eq!(cx.safepoint(), Ok(()));
+            cx.set_deadline(Some(SHORT)).unwrap();
+            H::pass(&rt, 2 * SHORT);
+            assert_eq!(cx.safepoint(), Ok(()), "nobody looked yet");
+            assert_eq!(rt.tick(), None, "it passed, and is not armed any more");
+            assert_eq!([cx.safepoint(), cx.safepoint()], [Err(Interrupt::Deadline), Ok(())]);
+            cx.set_deadline(Some(SHORT)).unwrap();
+            cx.set_deadline(None).unwrap();
+            H::pass(&rt, 2 * SHORT);
+            assert_eq!((rt.tick(), cx.safepoint()), (None, Ok(())), "taken away");
+            cx.set_deadline(Some(SHORT)).unwrap();
+            H::pass(&rt, 2 * SHORT);
+            rt.tick();
+            cx.set_deadline(None).unwrap();
+            assert_eq!(cx.safepoint(), Ok(()), "taken away when it had passed");
+        })
+        .unwrap();
+}
+
+/// SPEC: E5
+pub fn each_interpreter_has_its_own_deadline<H: TestHost>() {
+    let rt = H::started();
+    let mut states: Vec<_> = (0..3).map(|n| rt.create(&presets()[n % 2], None).unwrap()).collect();
+    for (state, within) in states.iter_mut().zip([LONG, SHORT, 2 * LONG]) {
+        state.attach(|cx| cx.set_deadline(Some(within)).unwrap()).unwrap();
+    }
+    H::pass(&rt, 2 * SHORT);
+    let next = rt.tick().unwrap();
+    assert!(next <= LONG && next > LONG / 2, "the next one is the first's");
+    let told = states.iter_mut().map(|state| state.attach(|cx| cx.safepoint()).unwrap());
+    assert_eq!(told.collect::<Vec<_>>(), [Ok(()), Err(Interrupt::Deadline), Ok(())]);
+    for state in &states {
+        rt.end(state.interpreter(), None).unwrap();
+    }
+    assert_eq!(rt.tick(), None, "an ended interpreter has none");
+}
+
+/// SPEC: E5, C7
+pub fn a_deadline_from_the_config<H: TestHost>() {
+    let rt = H::started();
+    let config = InterpreterConfig::isolated().with_deadline(Some(SHORT));
+    let mut state = rt.create(&config, None).unwrap();
+    H::pass(&rt, 2 * SHORT);
+    rt.tick();
+    assert_eq!(state.attach(|cx| cx.safepoint()), Ok(Err(Interrupt::Deadline)));
+}
+
+/// SPEC: E5
+pub fn a_deadline_wakes_a_wait<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    let woken = Gate::new();
+    state
+        .attach(|cx| {
+            cx.set_deadline(Some(SHORT)).unwrap();
+            let waited = cx.wait(&woken, || {
+                thread::scope(|s| {
+                    s.spawn(|| {
+                        H::pass(&rt, 2 * SHORT);
+                        assert_eq!(rt.tick(), None);
+                    });
+                    woken.wait();
+                });
+            });
+            assert_eq!((waited, cx.safepoint()), (Ok(()), Err(Interrupt::Deadline)));
+        })
+        .unwrap();
+}
+
+/// SPEC: E5
+pub fn a_deadline_beyond_the_clock_is_refused<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    let longest = <<H as Host>::Clock as Clock>::MAX;
+    state
+        .attach(|cx| {
+            cx.set_deadline(Some(SHORT)).unwrap();
+            let longer = longest.saturating_add(Duration::from_micros(1));
+            assert_eq!(cx.set_deadline(Some(longer)), Err(DeadlineError::TooLong));
+            H::pass(&rt, 2 * SHORT);
+            rt.tick();
+            assert_eq!(cx.safepoint(), Err(Interrupt::Deadline), "the old one stands");
+            assert_eq!(cx.set_deadline(Some(longest)), Ok(()));
+            assert_eq!(cx.safepoint(), Ok(()));
+        })
+        .unwrap();
+}
+
+/// SPEC: E6
+pub fn fuel_is_spent_to_the_unit<H: TestHost>() {
+    let rt = H::started();
+    let config = InterpreterConfig::isolated().with_fuel(Some(10));
+    let mut state = rt.create(&config, None).unwrap();
+    let id = state.interpreter();
+    state
+        .attach(|cx| {
+            assert_eq!((cx.spend(3), cx.fuel()), (Ok(()), Some(7)));
+            assert_eq!((cx.spend(7), cx.fuel()), (Ok(()), Some(0)), "the last unit counts");
+            assert_eq!((cx.spend(0), cx.spend(1)), (Ok(()), Err(Interrupt::OutOfFuel)));
+            cx.set_fuel(Some(5));
+            assert_eq!((cx.spend(6), cx.fuel()), (Err(Interrupt::OutOfFuel), Some(0)));
+            cx.set_fuel(None);
+            assert_eq!((cx.spend(u64::MAX), cx.fuel()), (Ok(()), None), "none set: not limited");
+            cx.set_fuel(Some(2));
+        })
+        .unwrap();
+    assert_eq!(rt.ensure(id, |cx| cx.fuel()), Ok(Some(2)), "it is the interpreter's");
+}
+
+/// SPEC: T2, E3
+pub fn a_wait_lets_the_gil_go<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let mut state = rt.create(&config, None).unwrap();
+        let id = state.interpreter();
+        let gate = Gate::new();
+        let seen = Cell::new(0);
+        state
+            .attach(|cx| {
+                let value = cx.alloc_plain(8u8).unwrap();
+                cx.wait(&gate, || {
+                    let other = || rt.ensure(id, |cy| cy.id().number()).unwrap();
+                    seen.set(thread::scope(|s| s.spawn(other).join().unwrap()));
+                })
+                .unwrap();
+                assert_eq!(*value.get(cx), 8);
+            })
+            .unwrap();
+        assert_eq!(seen.get(), id.number());
+    }
+}
+
+/// SPEC: E1, T7
+pub fn the_end_is_told_at_every_safepoint<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let id = create(&rt, &config);
+        let interpreter = rt.interpreter(id).unwrap();
+        thread::scope(|s| {
+            let inside = s.spawn(|| {
+                rt.ensure(id, |cx| {
+                    until("it is told", || cx.safepoint() == Err(Interrupt::Finalizing));
+                    let gate = Gate::new();
+                    let again =
+                        [cx.safepoint(), cx.wait(&gate, || panic!("it must not begin")), cx.safepoint()];
+                    assert_eq!(again, [Err(Interrupt::Finalizing); 3]);
+                    cx.detach(|| ());
+                    assert_eq!(cx.safepoint(), Err(Interrupt::Finalizing), "until the thread has left");
+                })
+            });
+            until("it is inside", || interpreter.stats().unwrap().activations == 1);
+            assert!(rt.end(id, None).unwrap().is_clean());
+            inside.join().unwrap().unwrap();
+        });
+    }
+}
+
+/// SPEC: R8
+pub fn the_lock_order_is_asserted_in_debug_builds<H: TestHost>() {
+    struct Wrong<'a, H: Host>(&'a archipelago_kernel::Runtime<H>);
+    impl<H: Host> Wake for Wrong<'_, H> {
+        fn wake(&self) {
+            // Under the runtime's lock: it must not be asked for again.
+            self.0.count();
+        }
+    }
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    let interpreter = rt.interpreter(state.interpreter()).unwrap();
+    let wrong = Wrong(&rt);
+    state
+        .attach(|cx| {
+            let waited = cx.wait(&wrong, || {
+                let interrupt = core::panic::AssertUnwindSafe(|| interpreter.interrupt());
+                let panicked = std::panic::catch_unwind(interrupt).unwrap_err();
+                panicked.downcast_ref::<&str>().is_some_and(|text| text.starts_with("lock order"))
+            });
+            assert_eq!(waited, Ok(true));
+        })
+        .unwrap();
+    assert_eq!(rt.count(), 2, "the lock is free again");
+}
