@@ -309,10 +309,11 @@ pub fn the_end_is_told_at_every_safepoint<H: TestHost>() {
     let rt = H::started();
     for config in presets() {
         let id = create(&rt, &config);
-        let interpreter = rt.interpreter(id).unwrap();
+        let entered = Gate::new();
         thread::scope(|s| {
             let inside = s.spawn(|| {
                 rt.ensure(id, |cx| {
+                    entered.open();
                     until("it is told", || cx.safepoint() == Err(Interrupt::Finalizing));
                     let gate = Gate::new();
                     let again =
@@ -322,7 +323,7 @@ pub fn the_end_is_told_at_every_safepoint<H: TestHost>() {
                     assert_eq!(cx.safepoint(), Err(Interrupt::Finalizing), "until the thread has left");
                 })
             });
-            until("it is inside", || interpreter.stats().unwrap().activations == 1);
+            entered.wait();
             assert!(rt.end(id, None).unwrap().is_clean());
             inside.join().unwrap().unwrap();
         });

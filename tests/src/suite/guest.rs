@@ -213,13 +213,10 @@ pub fn the_wrong_guest_is_named<H: TestHost>() {
 /// SPEC: P1, L1, L16
 pub fn a_guest_that_cannot_start_undoes_the_creation<H: TestHost>() {
     let rt = H::started();
-    // Whatever the first creation keeps for the next is there.
-    for config in presets() {
-        let id = create(&rt, &config);
-        rt.end(id, None).unwrap();
-    }
-    let (before, in_use) = (list_all(&rt), H::raw_in_use(&rt));
-    for config in presets() {
+    let before = list_all(&rt);
+    let mut in_use = None;
+    // The first round leaves slots, and blocks that main's heap keeps, for the next.
+    for (round, config) in presets().into_iter().chain(presets()).enumerate() {
         let attempt = |start| {
             START.set(start);
             let made = catch_unwind(AssertUnwindSafe(|| rt.create(&config, tally()).err()));
@@ -232,8 +229,11 @@ pub fn a_guest_that_cannot_start_undoes_the_creation<H: TestHost>() {
         };
         assert_eq!(attempt(Start::Refuse).unwrap(), Some(CreateError::GuestFailed));
         assert!(attempt(Start::Panic).is_err());
-        assert_eq!(H::raw_in_use(&rt), in_use, "nothing leaks");
+        if round >= 2 {
+            assert_eq!(H::raw_in_use(&rt), in_use, "nothing leaks");
+        }
         assert!(rt.create(&config, tally()).is_ok_and(|state| rt.end(state.interpreter(), None).is_ok()));
+        in_use = H::raw_in_use(&rt);
     }
 }
 

@@ -16,7 +16,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Noisy, create, presets, scaled},
+    support::{Noisy, presets, scaled},
 };
 
 /// A list of objects that refer to each other.
@@ -222,11 +222,9 @@ pub fn a_destructor_that_panics_at_the_end_is_counted<H: TestHost>() {
         }
     }
     let rt = H::started();
-    for config in presets() {
-        // The memory of a first one is there for the second.
-        let first = create(&rt, &config);
-        rt.end(first, None).unwrap();
-        let in_use = H::raw_in_use(&rt);
+    let mut in_use = None;
+    // The first round leaves slots, and blocks that main's heap keeps, for the next.
+    for (round, config) in presets().into_iter().chain(presets()).enumerate() {
         let scribe = crate::support::Scribe::of(&rt);
         let mut state = rt.create(&config, None).unwrap();
         let id = state.interpreter();
@@ -248,7 +246,10 @@ pub fn a_destructor_that_panics_at_the_end_is_counted<H: TestHost>() {
         assert_eq!((number, ledger.objects, ledger.destructors_skipped), (id.number(), 5, 3));
         assert_eq!((ledger.leaked.object.bytes, ledger.swept_blocks), (0, 0));
         assert_eq!(drops.count(), 3, "two that went before it, and its own fields");
-        assert_eq!(H::raw_in_use(&rt), in_use, "the memory is back all the same");
+        if round >= 2 {
+            assert_eq!(H::raw_in_use(&rt), in_use, "the memory is back all the same");
+        }
+        in_use = H::raw_in_use(&rt);
         assert_eq!(rt.end(id, None), Err(archipelago_kernel::error::EndError::NotFound));
         assert!(rt.create(&config, None).is_ok_and(|state| rt.end(state.interpreter(), None).is_ok()));
     }
