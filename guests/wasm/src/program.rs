@@ -121,7 +121,19 @@ fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
     if !text.trim_start().starts_with(['(', ';']) {
         return Err(LoadError::NotWasm);
     }
-    wat::parse_str(text).map(Cow::Owned).map_err(|error| LoadError::BadText { what: error.to_string() })
+    wat::parse_str(text).map(Cow::Owned).map_err(|error| LoadError::BadText { what: one_line(&error) })
+}
+
+/// The message of an error in a text, with its place, without the picture of the line.
+fn one_line(error: &wat::Error) -> String {
+    let picture = error.to_string();
+    let mut lines = picture.lines();
+    let message = lines.next().unwrap_or_default();
+    let place = lines.find_map(|line| line.trim_start().strip_prefix("--> <anon>:")?.split_once(':'));
+    match place {
+        Some((line, column)) => format!("{message} in line {line}, column {column}"),
+        None => message.to_owned(),
+    }
 }
 
 fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, LoadError> {

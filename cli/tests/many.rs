@@ -1,0 +1,57 @@
+//! Thousands of interpreters, and two that compute under one GIL.
+
+mod common;
+
+use common::*;
+
+#[test]
+fn thousands_of_interpreters_leave_nothing_behind() {
+    // The engine is slow where it is not optimized.
+    let count = if cfg!(debug_assertions) { 1000 } else { 10_000 };
+    let ran = run(&["run", &sample("hello"), "--repeat", &count.to_string(), "--jobs", "2", "--stats"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(ran.stdout.lines().count(), count);
+    assert!(ran.stderr.contains(&format!("total: {count} interpreters, {count} ok;")), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ledgers: all clean"));
+    // A line for each of the first hundred, one for the rest, one above and three below.
+    assert_eq!(ran.stderr.lines().count(), 105);
+    let (before, after) = (ran.number("memory: resident"), ran.number(" KiB before,"));
+    assert!(after < before + (8 << 10), "{before} KiB before, {after} KiB after");
+}
+
+#[test]
+fn two_computing_programs_share_a_gil() {
+    let ran = run(&[
+        "run",
+        "--gil",
+        "shared",
+        "--switch-interval",
+        "10ms",
+        &sample("busy"),
+        &sample("busy"),
+        "--timeout",
+        "2s",
+        "--stats",
+    ]);
+    let wall = ran.number("wall");
+    let switches = ran.number("switches ");
+    // Each switch needs the waiter's request, 10 ms after it began to wait, and the holder's next safepoint. Other
+    // processes of a busy machine delay both, so a quarter of the aim, which is 0.8 switches in an interval, is
+    // asserted here.
+    let expected = wall / 10;
+    assert!(switches >= expected / 5, "{switches} switches in {wall} ms\n{}", ran.stderr);
+    assert!(switches <= expected * 2 + 10, "{switches} switches in {wall} ms\n{}", ran.stderr);
+    assert!(ran.number("waits ") >= switches / 2);
+}
+
+#[test]
+fn interpreters_have_a_line_each_in_the_statistics() {
+    let ran = run(&["run", &sample("hello"), &sample("trap"), "--stats", "--jobs", "1"]);
+    let rows: Vec<_> = ran.stderr.lines().filter(|line| line.ends_with(".wat")).collect();
+    assert_eq!(rows.len(), 2, "{}", ran.stderr);
+    assert!(rows[0].trim_start().starts_with("1 ") && rows[0].contains(" ok "));
+    assert!(rows[1].trim_start().starts_with("2 ") && rows[1].contains(" trap "));
+    assert!(ran.stderr.contains("total: 2 interpreters, 1 ok, 1 trap; "));
+    let alone = run(&["run", &sample("hello"), "--stats"]);
+    assert!(alone.stderr.contains("total: 1 interpreters, 1 ok; "));
+}
