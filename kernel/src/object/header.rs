@@ -81,6 +81,20 @@ impl ObjectHeader {
         self.count.get() == 0
     }
 
+    /// One reference less, by a handle that is given up with the token: whether it was the last.
+    ///
+    /// A count of one is this handle's own, and so tells that no release is owed either: each that is owed is still
+    /// counted. Holder only.
+    #[inline]
+    #[must_use]
+    pub(super) fn release_now(&self) -> bool {
+        let count = self.count.get();
+        if count < FOREVER {
+            self.count.set(count - 1);
+        }
+        count == 1
+    }
+
     /// One reference less, by a handle that was dropped without a token. On the thread that holds the GIL the
     /// count falls at once, unless it was the last; everything else is owed until the next safepoint.
     ///

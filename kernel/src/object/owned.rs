@@ -98,8 +98,9 @@ impl<'i, F: Family> Owned<'i, F> {
 
     /// Gives the reference up now; if it was the last, the value is dropped and the memory freed.
     pub fn release<H: Host>(self, cx: &mut Attached<'i, H>) {
-        drop(self);
-        cx.settle();
+        let header = header(self.into_object()).as_ptr();
+        // SAFETY: this reference is counted, and given up here; the brand says that it is of this interpreter.
+        unsafe { super::release::release(cx, header) }
     }
 }
 

@@ -5,6 +5,7 @@
 use core::{ptr, ptr::NonNull};
 
 use crate::{
+    eval::breaker::OWED,
     host::Host,
     interpreter::InterpreterHead,
     memory::{Domain, Ledger},
@@ -31,6 +32,23 @@ pub(crate) fn settle<H: Host>(cx: &mut Attached<'_, H>) {
                 header = next;
             }
         }
+    }
+}
+
+/// Gives up one reference under the token, without the detour by the owed list.
+///
+/// # Safety
+/// `header` is an object of this interpreter, and the reference is counted and given up here.
+pub(super) unsafe fn release<H: Host>(cx: &mut Attached<'_, H>, header: *mut ObjectHeader) {
+    // SAFETY: the reference keeps the object alive until here; if it was the last nobody else reaches it.
+    unsafe {
+        if (*header).release_now() {
+            destroy(cx, header);
+        }
+    }
+    // What the value's own references left behind, and what this thread dropped before.
+    if cx.thread().breaker.bits() & OWED != 0 {
+        cx.settle();
     }
 }
 
