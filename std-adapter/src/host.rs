@@ -11,7 +11,7 @@ use archipelago_kernel::{Host, gil::Interval};
 use archipelago_locks::FromLockApi05;
 use parking_lot::RawMutex;
 
-use crate::{StdClock, StdPark, ThreadLocalSlot, slot, timer::Timer};
+use crate::{ParkingGil, StdClock, StdPark, ThreadLocalSlot, slot, timer::Timer};
 
 static CYCLES: AtomicU64 = AtomicU64::new(1);
 static INDEXES: AtomicUsize = AtomicUsize::new(0);
@@ -37,7 +37,7 @@ impl StdHost {
 
 impl Host for StdHost {
     type Lock = FromLockApi05<RawMutex>;
-    type Gil = FromLockApi05<RawMutex>;
+    type Gil = ParkingGil;
     type GilPolicy = Interval;
     type Park = StdPark;
     type Clock = StdClock;

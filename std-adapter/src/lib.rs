@@ -7,6 +7,7 @@ pub struct FrontPage;
 
 mod clock;
 mod error;
+mod gil;
 mod host;
 mod park;
 mod runtime;
@@ -22,6 +23,7 @@ pub use archipelago_kernel::{
 
 pub use clock::StdClock;
 pub use error::{Error, JoinError};
+pub use gil::ParkingGil;
 pub use host::StdHost;
 pub use park::StdPark;
 pub use runtime::Runtime;
