@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::{
     io::{PipeReader, PipeWriter, pipe},
     os::fd::OwnedFd,
+    process::{Command, Stdio},
     sync::Arc,
     thread,
     time::Instant,
@@ -19,10 +20,10 @@ use archipelago::{
 use archipelago_guest_wasm::{Descriptor, Input, Output, WasiSetup, Wasm};
 
 use crate::{
-    Trouble,
+    Trouble, commands,
     figure::{Figure, Goal, Peer},
     measure::turns,
-    programs::{ECHO, FLOOD, SLEEP, WASM, load},
+    programs::{ECHO, FLOOD, File, SLEEP, WASM, load},
 };
 
 const GOAL: Goal = Goal::AtMost(50.0);
@@ -59,6 +60,14 @@ pub(super) const FIGURES: &[Figure] = &[
         goal: GOAL,
         peer: Peer::None,
         measure: |effort| turns(effort, timed_out),
+    },
+    Figure {
+        name: "blocked/command",
+        what: "the end of `archipelago run --timeout`, its start included, after the time-out: the worst of the three",
+        unit: "ms",
+        goal: GOAL,
+        peer: Peer::None,
+        measure: |effort| turns(effort, command),
     },
 ];
 
@@ -131,4 +140,27 @@ fn timed_out() -> Result<f64, Trouble> {
         Step::Failed(Fault::Interrupted(Interrupt::Deadline)) => Ok(late.as_secs_f64() * 1e3),
         step => Err(format!("the program was to be timed out: {step:?}").into()),
     }
+}
+
+/// Milliseconds from the time-out to the end of the command, the worst of the programs that block.
+fn command() -> Result<f64, Trouble> {
+    let archipelago = commands::ours()?;
+    let mut worst: f64 = 0.0;
+    for (name, text) in [("echo", ECHO), ("sleep", SLEEP), ("flood", FLOOD)] {
+        let file = File::new(name, text)?;
+        let mut command = Command::new(&archipelago);
+        command.args(["run", "--timeout", "100ms"]).arg(file.path());
+        // Pipes that nobody writes to and nobody reads.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let start = Instant::now();
+        let mut child = command.spawn()?;
+        let (_stdin, _stdout) = (child.stdin.take(), child.stdout.take());
+        let status = child.wait()?;
+        let late = start.elapsed().as_secs_f64() * 1e3 - 100.0;
+        if status.success() || late < 0.0 {
+            return Err(format!("{name} was to be timed out: {status} after {late} ms").into());
+        }
+        worst = worst.max(late);
+    }
+    Ok(worst)
 }
