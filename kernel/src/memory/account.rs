@@ -38,7 +38,8 @@ pub struct Usage {
 impl Usage {
     /// Requested bytes that are live, over all domains.
     pub const fn bytes(&self) -> usize {
-        self.raw.bytes + self.mem.bytes + self.object.bytes
+        // Of words that change meanwhile, so the sum is not one that ever was.
+        self.raw.bytes.saturating_add(self.mem.bytes).saturating_add(self.object.bytes)
     }
 
     /// One domain's part.
@@ -140,21 +141,29 @@ impl Account {
     #[inline]
     pub(crate) fn sub(&self, domain: Domain, bytes: usize) {
         let words = &self.domains[domain as usize];
-        put(&words.bytes, get(&words.bytes).saturating_sub(bytes));
+        // No more than there is: the total stays the sum of the domains.
+        let bytes = bytes.min(get(&words.bytes));
+        put(&words.bytes, get(&words.bytes) - bytes);
         put(&words.blocks, get(&words.blocks).saturating_sub(1));
-        put(&self.total, get(&self.total).saturating_sub(bytes));
+        put(&self.total, get(&self.total) - bytes);
     }
 
-    /// Changes the size of a block; growth was admitted. Holder only.
-    pub(crate) fn resize(&self, domain: Domain, old: usize, new: usize) {
+    /// Changes the size of a block, if growth is allowed. Holder only. Of a charge that was never made only what there
+    /// is counts as old.
+    pub(crate) fn resize(&self, domain: Domain, old: usize, new: usize) -> Result<(), AllocCause> {
         let words = &self.domains[domain as usize];
-        let now = get(&words.bytes).saturating_sub(old) + new;
+        let old = old.min(get(&words.bytes));
+        if new > old {
+            self.admit(new - old)?;
+        }
+        let now = get(&words.bytes) - old + new;
         put(&words.bytes, now);
         if now > get(&words.peak) {
             put(&words.peak, now);
         }
-        put(&self.total, get(&self.total).saturating_sub(old));
+        put(&self.total, get(&self.total) - old);
         self.add_total(new);
+        Ok(())
     }
 
     /// Bytes that may still be allocated. Holder only, for exactness.

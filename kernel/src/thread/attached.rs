@@ -186,13 +186,8 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Errors
     /// As for [`charge`](Self::charge); the old charge stands.
     pub fn recharge(&mut self, old: usize, new: usize) -> Result<(), AllocError> {
-        let account = &self.slot().head.account;
-        if let Some(more) = new.checked_sub(old) {
-            let refuse = |cause| AllocError { domain: Domain::Raw, requested: new, cause };
-            account.admit(more).map_err(refuse)?;
-        }
-        account.resize(Domain::Raw, old, new);
-        Ok(())
+        let refuse = |cause| AllocError { domain: Domain::Raw, requested: new, cause };
+        self.slot().head.account.resize(Domain::Raw, old, new).map_err(refuse)
     }
 
     /// Takes a charge back.
