@@ -79,10 +79,13 @@ impl<H: Host> Runtime<H> {
             return Err(CreateError::AlreadyAttached);
         }
         config.validate()?;
-        self.build(config.resolved(), guest, Role::Sub(whence))
+        let state = self.build(config.resolved(), guest, Role::Sub(whence))?;
+        let _ = self.tell(&Event::InterpreterCreated { id: state.interpreter() });
+        Ok(state)
     }
 
-    /// Builds an interpreter from a resolved config. Main is exempt from validation (SPEC C4).
+    /// Builds an interpreter from a resolved config; the caller tells that it was created. Main is exempt from
+    /// validation (SPEC C4).
     pub(crate) fn build(
         &self,
         config: InterpreterConfig,
@@ -120,7 +123,6 @@ impl<H: Host> Runtime<H> {
         }
         let state = ThreadState::new(place, generation);
         interpreter.head.word.publish();
-        let _ = self.tell(&Event::InterpreterCreated { id: state.interpreter() });
         Ok(state)
     }
 
@@ -182,7 +184,7 @@ impl<H: Host> Runtime<H> {
         guest: Option<&'static GuestTable<H>>,
     ) -> Result<(), CreateError> {
         let Some(table) = guest else { return Ok(()) };
-        place.interpreter.gil().take(self, place.thread, &place.interpreter.head);
+        place.interpreter.gil().take_untimed(place.thread, &place.interpreter.head);
         // SAFETY: only this thread can reach the interpreter; nothing else is attached on it.
         let started = unsafe { place.frame(false, |cx| cx.start_guest(table)) };
         started.map_err(|error| match error {

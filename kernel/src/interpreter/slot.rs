@@ -8,10 +8,10 @@ use crate::{
     eval::FrameEval,
     gil::Gil,
     guest::GuestTable,
-    host::{Clock, CurrentSlot, Heap, Host},
+    host::{Clock, Heap, Host},
     interpreter::InterpreterHead,
     memory::Tenant,
-    sync::Cell,
+    sync::{Cell, slot_word},
     thread::slot::ThreadSlot,
 };
 
@@ -50,7 +50,7 @@ pub(crate) struct InterpreterSlot<H: Host> {
 impl<H: Host> InterpreterSlot<H> {
     pub(crate) fn new() -> Self {
         InterpreterSlot {
-            head: InterpreterHead::new(H::Slot::get),
+            head: InterpreterHead::new(slot_word::<H::Slot>),
             own_gil: Gil::new(),
             gil_of: Cell::new(ptr::null()),
             own_heap: UnsafeCell::new(H::Heap::new()),

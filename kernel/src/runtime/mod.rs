@@ -140,7 +140,9 @@ impl<H: Host> Runtime<H> {
         let state = self.build(InterpreterConfig::main(), guest, Role::Main)?;
         let id = state.interpreter();
         core::mem::forget(failed);
+        // Before anybody is told, so that an observer that panics finds all of it done.
         self.phase.initialized();
+        let _ = self.tell(&Event::InterpreterCreated { id });
         let _ = self.tell(&Event::RuntimeInitialized);
         Ok(Initialized::Now(id))
     }
@@ -155,12 +157,12 @@ impl<H: Host> Runtime<H> {
     /// The lock order says: no GIL is taken under the runtime's lock.
     #[inline]
     pub(crate) fn assert_unlocked(&self) {
-        self.registry.assert_outside(&|| self.host.thread_id());
+        crate::sync::assert_outside::<H::Slot>();
     }
 
     /// Runs `f` under the runtime's lock.
     pub(crate) fn locked<R>(&self, f: impl FnOnce(&mut Registry) -> R) -> R {
-        let answer = self.registry.with(|| self.host.thread_id(), f);
+        let answer = self.registry.with::<H::Slot, R>(f);
         self.deliver_kicks();
         answer
     }
@@ -168,9 +170,8 @@ impl<H: Host> Runtime<H> {
     /// Sets the pending bit in every thread state of `slot`, from anywhere: if the lock is taken, whoever has
     /// it does so.
     pub(crate) fn kick(&self, slot: &InterpreterSlot<H>) {
-        let me = || self.host.thread_id();
         let deliver = |_: &mut Registry| slot.head.break_all(PENDING);
-        if self.registry.try_with(me, deliver).is_none() {
+        if self.registry.try_with::<H::Slot, ()>(deliver).is_none() {
             // Release, and one chain of read-modify-writes: whoever delivers finds the calls of all who kicked.
             self.kicked.fetch_or(1, Ordering::Release);
         }
@@ -190,7 +191,6 @@ impl<H: Host> Runtime<H> {
 
     #[cold]
     fn deliver_all(&self) {
-        let me = || self.host.thread_id();
         let deliver = |registry: &mut Registry| {
             if self.kicked.swap(0, Ordering::Acquire) == 0 {
                 return;
@@ -205,7 +205,9 @@ impl<H: Host> Runtime<H> {
             }
         };
         // Where the lock is taken again, its next release looks.
-        while self.kicked.load(Ordering::Relaxed) != 0 && self.registry.try_with(me, deliver).is_some() {
+        while self.kicked.load(Ordering::Relaxed) != 0
+            && self.registry.try_with::<H::Slot, ()>(deliver).is_some()
+        {
             fence(Ordering::SeqCst);
         }
     }

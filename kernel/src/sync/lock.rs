@@ -1,9 +1,9 @@
 //! A short lock around data, with the lock order asserted in debug builds.
 #![allow(unsafe_code)]
 
-use crate::host::RawLock;
-#[cfg(debug_assertions)]
-use crate::sync::{Ordering, tally};
+use core::marker::PhantomData;
+
+use crate::host::{CurrentSlot, RawLock};
 
 #[cfg(not(archipelago_loom))]
 use core::cell::UnsafeCell;
@@ -13,14 +13,14 @@ use loom::cell::UnsafeCell;
 /// The runtime's lock and what it protects.
 ///
 /// Lock order (SPEC R8, docs/soundness/locks.md): a GIL, then this lock, then whatever a backend locks
-/// inside. So no GIL is taken, no memory is allocated and nothing of the host but `Wake::wake` is called
-/// under it.
+/// inside. So no GIL is taken, no memory is allocated and nothing of the host but `Wake::wake` and comparisons of
+/// its clock is called under it.
+///
+/// In debug builds the word in the slot of a thread inside the lock is odd, which is how the order is asserted: the
+/// slot is the one thing that tells threads apart for sure.
 pub(crate) struct Lock<L: RawLock, T> {
     raw: L,
     data: UnsafeCell<T>,
-    /// `thread_id + 1` of the thread inside, 0 when free.
-    #[cfg(debug_assertions)]
-    inside: tally::AtomicUsize,
 }
 
 // SAFETY: the raw lock admits one thread at a time to `data` (contract of `RawLock`), so `T: Send` is enough.
@@ -29,41 +29,37 @@ unsafe impl<L: RawLock, T: Send> Sync for Lock<L, T> {}
 impl<L: RawLock, T> Lock<L, T> {
     const_unless_loom! {
         pub(crate) const fn new(raw: L, data: T) -> Self {
-            Lock { raw, data: UnsafeCell::new(data), #[cfg(debug_assertions)] inside: tally::AtomicUsize::new(0) }
+            Lock { raw, data: UnsafeCell::new(data) }
         }
     }
 
-    /// Runs `f` on the data. `me` is the host's identity of this thread.
-    pub(crate) fn with<R>(&self, me: impl Fn() -> usize, f: impl FnOnce(&mut T) -> R) -> R {
-        self.assert_outside(&me);
+    /// Runs `f` on the data. `S` is the host's slot.
+    pub(crate) fn with<S: CurrentSlot, R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        assert_outside::<S>();
         let held = self.raw.lock();
-        self.run(me, held, f)
+        self.run::<S, R>(held, f)
     }
 
     /// As [`with`](Self::with), or `None` where the lock is not free: for interrupt handlers.
-    pub(crate) fn try_with<R>(&self, me: impl Fn() -> usize, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+    pub(crate) fn try_with<S: CurrentSlot, R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         let held = self.raw.try_lock()?;
-        Some(self.run(me, held, f))
+        Some(self.run::<S, R>(held, f))
     }
 
-    fn run<R>(&self, me: impl Fn() -> usize, held: L::Held, f: impl FnOnce(&mut T) -> R) -> R {
+    fn run<S: CurrentSlot, R>(&self, held: L::Held, f: impl FnOnce(&mut T) -> R) -> R {
         struct Release<'a, L: RawLock, T>(&'a Lock<L, T>, Option<L::Held>);
         impl<L: RawLock, T> Drop for Release<'_, L, T> {
             fn drop(&mut self) {
-                #[cfg(debug_assertions)]
-                self.0.inside.store(0, Ordering::Relaxed);
                 if let Some(held) = self.1.take() {
                     // SAFETY: `held` comes from the acquisition in `with` or `try_with` on this thread.
                     unsafe { self.0.raw.unlock(held) }
                 }
             }
         }
-        let release = Release(self, Some(held));
-        self.mark(&me);
-        // SAFETY: the raw lock is held until `release` drops, so this is the only access.
-        let answer = unsafe { self.access(f) };
-        drop(release);
-        answer
+        let _release = Release(self, Some(held));
+        let _inside = Inside::<S>::enter();
+        // SAFETY: the raw lock is held until `_release` drops, so this is the only access.
+        unsafe { self.access(f) }
     }
 
     #[cfg(not(archipelago_loom))]
@@ -90,25 +86,52 @@ impl<L: RawLock, T> Lock<L, T> {
         // SAFETY: `&mut self` excludes every other access.
         self.data.with_mut(|data| unsafe { &mut *data })
     }
+}
 
+/// A thread is inside a lock. Dropping it leaves.
+struct Inside<S: CurrentSlot> {
     #[cfg(debug_assertions)]
-    fn mark(&self, me: &impl Fn() -> usize) {
-        self.inside.store(me().wrapping_add(1), Ordering::Relaxed);
+    before: *const (),
+    slot: PhantomData<*const S>,
+}
+
+#[cfg(debug_assertions)]
+impl<S: CurrentSlot> Inside<S> {
+    fn enter() -> Self {
+        let before = S::get();
+        // SAFETY: the kernel writes its own slot; whoever reads it meanwhile does so through `slot_word`.
+        unsafe { S::set(before.map_addr(|word| word | 1)) };
+        Inside { before, slot: PhantomData }
     }
+}
 
-    #[cfg(not(debug_assertions))]
-    fn mark(&self, _: &impl Fn() -> usize) {}
-
-    /// A thread inside this lock must not take it again, nor a GIL.
-    #[cfg(debug_assertions)]
-    pub(crate) fn assert_outside(&self, me: &impl Fn() -> usize) {
-        debug_assert!(
-            self.inside.load(Ordering::Relaxed) != me().wrapping_add(1),
-            "lock order: a GIL or the runtime's lock was asked for inside the runtime's lock"
-        );
+#[cfg(debug_assertions)]
+impl<S: CurrentSlot> Drop for Inside<S> {
+    fn drop(&mut self) {
+        // SAFETY: as in `enter`; no frame is opened inside the lock, so this is the word of before.
+        unsafe { S::set(self.before) };
     }
+}
 
-    /// A thread inside this lock must not take it again, nor a GIL.
-    #[cfg(not(debug_assertions))]
-    pub(crate) fn assert_outside(&self, _: &impl Fn() -> usize) {}
+#[cfg(not(debug_assertions))]
+impl<S: CurrentSlot> Inside<S> {
+    fn enter() -> Self {
+        Inside { slot: PhantomData }
+    }
+}
+
+/// A thread inside the lock must not take it again, nor a GIL.
+#[inline]
+pub(crate) fn assert_outside<S: CurrentSlot>() {
+    debug_assert!(
+        S::get().addr() & 1 == 0,
+        "lock order: a GIL or the runtime's lock was asked for inside the runtime's lock"
+    );
+}
+
+/// The word of this thread, also inside the lock.
+#[inline]
+pub(crate) fn slot_word<S: CurrentSlot>() -> *const () {
+    let word = S::get();
+    if cfg!(debug_assertions) { word.map_addr(|word| word & !1) } else { word }
 }

@@ -33,4 +33,4 @@ pub(crate) mod tally {
 }
 
 mod lock;
-pub(crate) use lock::Lock;
+pub(crate) use lock::{Lock, assert_outside, slot_word};

@@ -11,7 +11,7 @@ use core::ptr;
 use crate::{
     host::{CurrentSlot, Host},
     interpreter::InterpreterHead,
-    sync::Cell,
+    sync::{Cell, slot_word},
     thread::{place::Place, slot::ThreadSlot},
 };
 
@@ -44,7 +44,7 @@ impl Session {
     /// The innermost open frame of this thread.
     #[inline]
     pub(crate) fn current<'a, H: Host>() -> Option<&'a Session> {
-        let word = H::Slot::get().cast::<Session>();
+        let word = slot_word::<H::Slot>().cast::<Session>();
         // SAFETY: [S1] the slot holds null or a record that `open` put there on this thread and `close` has
         // not taken away: its frame, or its thread slot, is alive. The reference does not outlive the
         // kernel call that asked.
