@@ -82,14 +82,26 @@ impl<H: Host> Gil<H> {
         Duration::from_micros(self.interval_us.load(Ordering::Relaxed).into())
     }
 
-    /// Blocks until this thread holds the GIL through `me`.
+    /// Blocks until this thread holds the GIL through `me`. It does so also where the host's clock panics, for the
+    /// frames of the caller may rely on the GIL.
     #[inline]
     pub(crate) fn take(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
-        rt.assert_unlocked();
-        let held = match self.raw.try_lock() {
-            Some(held) => held,
-            None => self.wait(rt, me, interpreter),
-        };
+        match self.raw.try_lock() {
+            Some(held) => self.install(held, me, interpreter),
+            None => self.wait(me, interpreter, Some(rt.host().clock())),
+        }
+    }
+
+    /// As [`take`](Self::take), without a look at the clock: it does not unwind.
+    pub(crate) fn take_untimed(&self, me: &ThreadSlot, interpreter: &InterpreterHead) {
+        match self.raw.try_lock() {
+            Some(held) => self.install(held, me, interpreter),
+            None => self.wait(me, interpreter, None),
+        }
+    }
+
+    #[inline]
+    fn install(&self, held: <H::Gil as RawGil>::Held, me: &ThreadSlot, interpreter: &InterpreterHead) {
         self.held.set(Some(held));
         self.publish(me, interpreter);
     }
@@ -114,34 +126,42 @@ impl<H: Host> Gil<H> {
     }
 
     #[cold]
-    fn wait(
-        &self,
-        rt: &Runtime<H>,
-        me: &ThreadSlot,
-        interpreter: &InterpreterHead,
-    ) -> <H::Gil as RawGil>::Held {
+    fn wait(&self, me: &ThreadSlot, interpreter: &InterpreterHead, clock: Option<&H::Clock>) {
+        /// Holds the GIL from its drop on.
+        struct Hold<'a, H: Host> {
+            gil: &'a Gil<H>,
+            me: &'a ThreadSlot,
+            interpreter: &'a InterpreterHead,
+            held: Option<<H::Gil as RawGil>::Held>,
+        }
+        impl<H: Host> Drop for Hold<'_, H> {
+            fn drop(&mut self) {
+                let held = self.held.take().unwrap_or_else(|| self.gil.raw.lock());
+                self.gil.waiters.fetch_sub(1, Ordering::AcqRel);
+                self.gil.install(held, self.me, self.interpreter);
+            }
+        }
         me.set_status(Status::Waiting);
         self.waiters.fetch_add(1, Ordering::AcqRel);
+        let mut hold = Hold { gil: self, me, interpreter, held: None };
         if H::GilPolicy::ASKS_ONCE {
             fence(Ordering::SeqCst);
         }
-        let clock = rt.host().clock();
-        let start = clock.now();
+        let start = clock.map(|clock| (clock, clock.now()));
         let mut seen = self.switches.load(Ordering::Relaxed);
-        let held = H::GilPolicy::wait(&self.raw, self.interval(), &mut || {
+        hold.held = Some(H::GilPolicy::wait(&self.raw, self.interval(), &mut || {
             let now = self.switches.load(Ordering::Relaxed);
             // A switch since the last look means that the holder has not had its whole interval yet.
             if now == seen || H::GilPolicy::ASKS_ONCE {
                 self.ask();
             }
             seen = now;
-        });
-        self.waiters.fetch_sub(1, Ordering::AcqRel);
+        }));
+        let waited = start.map(|(clock, start)| clock.between(start, clock.now()).as_micros());
+        drop(hold);
         // GIL fields of the interpreter: this thread holds its GIL now.
         add(&interpreter.waits, 1);
-        let waited = clock.between(start, clock.now()).as_micros();
-        add(&interpreter.waited_us, usize::try_from(waited).unwrap_or(usize::MAX));
-        held
+        add(&interpreter.waited_us, waited.map_or(0, |us| usize::try_from(us).unwrap_or(usize::MAX)));
     }
 
     fn ask(&self) {
@@ -176,14 +196,21 @@ impl<H: Host> Gil<H> {
         if self.waiters.load(Ordering::Acquire) == 0 {
             return;
         }
+        /// Takes the GIL again, also if the host panics meanwhile.
+        struct Retake<'a, H: Host>(&'a Gil<H>, &'a Runtime<H>, &'a ThreadSlot, &'a InterpreterHead);
+        impl<H: Host> Drop for Retake<'_, H> {
+            fn drop(&mut self) {
+                self.0.take(self.1, self.2, self.3);
+            }
+        }
         let seen = self.switches.load(Ordering::Relaxed);
         let held = self.take_back();
         // SAFETY: `held` comes from the acquisition in `take` on this thread.
         unsafe { H::GilPolicy::hand_over(&self.raw, held) };
+        let _retake = Retake(self, rt, me, interpreter);
         while self.waiters.load(Ordering::Acquire) > 0 && self.switches.load(Ordering::Acquire) == seen {
             rt.host().relax();
         }
-        self.take(rt, me, interpreter);
     }
 
     /// The GIL stays held; from now on through `me`. Swap under one GIL.

@@ -7,10 +7,10 @@ use core::ptr;
 use crate::{
     eval::breaker::FINALIZING,
     host::Host,
-    interpreter::end::footprint,
+    interpreter::{end::footprint, word::StateWord},
     memory::{Domain, Ledger},
     object,
-    sync::Ordering,
+    sync::{Ordering, spin_loop},
     thread::Attached,
 };
 
@@ -34,6 +34,23 @@ impl<H: Host> Drop for Sweep<'_, '_, H> {
 }
 
 impl<H: Host> Attached<'_, H> {
+    /// The last visits run out; no new one can begin.
+    fn await_visits(&self) {
+        /// Waits also if the host panics meanwhile: a visitor must not find the slot's next tenant.
+        struct Rest<'a>(&'a StateWord);
+        impl Drop for Rest<'_> {
+            fn drop(&mut self) {
+                while self.0.is_visited() {
+                    spin_loop();
+                }
+            }
+        }
+        let rest = Rest(&self.slot().head.word);
+        while rest.0.is_visited() {
+            self.rt().host().relax();
+        }
+    }
+
     /// Runs in phase CLEARING, on the last token.
     pub(crate) fn take_down(&mut self, ledger: &mut Ledger) {
         let account = &self.slot().head.account;
@@ -44,6 +61,7 @@ impl<H: Host> Attached<'_, H> {
         self.slot().head.running.store(ptr::null_mut(), Ordering::Relaxed);
         let sweep = Sweep(self, ledger);
         let cx = &mut *sweep.0;
+        cx.await_visits();
         // In this phase nobody adds a call, so the list only gets shorter.
         while !cx.slot().head.pending.is_empty() {
             let _ = cx.run_pending();

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{ptr, time::Duration};
+use core::{mem, ptr, time::Duration};
 
 use crate::{
     error::EndError,
@@ -55,61 +55,74 @@ impl<H: Host> Runtime<H> {
         if self.tell(&Event::InterpreterClearing { id }).is_err() {
             return Err(EndError::Vetoed);
         }
-        let slot = self.begin_end(id)?;
-        self.await_activations(slot, 0, patience)?;
+        let slot = self.begin_end(id)?.await_activations(0, patience)?;
         Ok(clear(self, slot, None))
     }
 
     /// RUNNING → FINALIZING, and everybody inside is told.
-    pub(crate) fn begin_end(&self, id: InterpreterId) -> Result<&InterpreterSlot<H>, EndError> {
-        self.begin_or_take_over(id).map(|(slot, _)| slot)
+    pub(crate) fn begin_end(&self, id: InterpreterId) -> Result<Begun<'_, H>, EndError> {
+        self.begin_or_take_over(id).map(|(begun, _)| begun)
     }
 
     /// As [`begin_end`](Self::begin_end), and whether nobody had begun before.
-    pub(crate) fn begin_or_take_over(
-        &self,
-        id: InterpreterId,
-    ) -> Result<(&InterpreterSlot<H>, bool), EndError> {
+    pub(crate) fn begin_or_take_over(&self, id: InterpreterId) -> Result<(Begun<'_, H>, bool), EndError> {
         self.locked(|registry| {
             // Begun under the lock, so that the slot cannot get its next tenant between look-up and step.
             let slot = self.listed(registry, id).map_err(|_| EndError::NotFound)?;
             match slot.head.word.begin_end() {
-                begun @ (BeginEnd::Begun | BeginEnd::TakenOver) => {
+                answer @ (BeginEnd::Begun | BeginEnd::TakenOver) => {
+                    let begun = Begun { rt: self, slot };
                     slot.head.break_all(FINALIZING);
-                    Ok((slot, begun == BeginEnd::Begun))
+                    Ok((begun, answer == BeginEnd::Begun))
                 }
                 BeginEnd::InProgress | BeginEnd::NotReady => Err(EndError::InProgress),
                 BeginEnd::Ended => Err(EndError::NotFound),
             }
         })
     }
+}
 
+/// An end that has begun; the phase is FINALIZING. Dropping it, as where the host or an observer panics, leaves the end
+/// to the next who tries.
+#[must_use]
+pub(crate) struct Begun<'rt, H: Host> {
+    rt: &'rt Runtime<H>,
+    slot: &'rt InterpreterSlot<H>,
+}
+
+impl<H: Host> Drop for Begun<'_, H> {
+    fn drop(&mut self) {
+        self.slot.head.word.give_up();
+    }
+}
+
+impl<'rt, H: Host> Begun<'rt, H> {
     /// FINALIZING → CLEARING once nothing but `own` activations are left.
     pub(crate) fn await_activations(
-        &self,
-        slot: &InterpreterSlot<H>,
+        self,
         own: usize,
         patience: Patience,
-    ) -> Result<(), EndError> {
+    ) -> Result<&'rt InterpreterSlot<H>, EndError> {
+        let Begun { rt, slot } = self;
         let word = &slot.head.word;
-        let clock = self.host().clock();
+        let clock = rt.host().clock();
         let start = clock.now();
         let mut left = patience;
         loop {
             if word.claim(own) == Claim::Claimed {
-                return Ok(());
+                mem::forget(self);
+                return Ok(slot);
             }
             if left == Some(Duration::ZERO) {
-                return match word.defer(own) {
-                    Claim::Claimed => Ok(()),
-                    Claim::Busy(_) => Err(EndError::StillActive),
-                };
+                let claim = word.defer(own);
+                mem::forget(self);
+                return if claim == Claim::Claimed { Ok(slot) } else { Err(EndError::StillActive) };
             }
-            self.host().park().park(key(slot), &|| word.activations() > own, left);
+            rt.host().park().park(key(slot), &|| word.activations() > own, left);
             if let Some(patience) = patience {
                 left = Some(patience.saturating_sub(clock.between(start, clock.now())));
             }
-            self.host().relax();
+            rt.host().relax();
         }
     }
 }
@@ -158,9 +171,6 @@ pub(crate) fn take_down<H: Host>(
     own: Option<&ThreadSlot>,
     ledger: &mut Ledger,
 ) {
-    while slot.head.word.is_visited() {
-        rt.host().relax();
-    }
     let _finish = Finish { rt, slot };
     with_token(rt, slot, own, |cx| cx.take_down(ledger));
 }
@@ -171,9 +181,6 @@ pub(crate) fn take_down<H: Host>(
 /// The phase is CLEARING, this thread alone is in the interpreter and holds its GIL through `place`, which no token
 /// uses.
 pub(crate) unsafe fn clear_on<H: Host>(place: Place<'_, H>, ledger: &mut Ledger) {
-    while place.interpreter.head.word.is_visited() {
-        place.rt.host().relax();
-    }
     // SAFETY: passed on.
     unsafe { place.frame(true, |cx| cx.take_down(ledger)) }
 }
@@ -217,12 +224,12 @@ fn with_token<H: Host>(
             // Or, where it entered and left by mistake (see `Place::activate`), another one.
             Some(session) => {
                 Place::of_session(rt, session).lend_gil(session, || {
-                    slot.gil().take(rt, thread, &slot.head);
+                    slot.gil().take_untimed(thread, &slot.head);
                     place.frame(false, f);
                 });
             }
             None => {
-                slot.gil().take(rt, thread, &slot.head);
+                slot.gil().take_untimed(thread, &slot.head);
                 place.frame(false, f);
             }
         }

@@ -256,6 +256,18 @@ impl StateWord {
         }
     }
 
+    /// 6: FINALIZING → DEFERRED, whatever is left: the ender cannot go on. Only the ender calls it.
+    pub(crate) fn give_up(&self) {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            let next = (word & !PHASE) | DEFERRED;
+            match self.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
     /// 9: CLEARING → FREE.
     pub(crate) fn finish(&self) {
         self.0.store(FREE, Ordering::Release);

@@ -134,8 +134,7 @@ fn begin<H: Host>(
         return Err(EndError::Vetoed);
     }
     // The others need the GIL to leave, so it is not held meanwhile.
-    rt.begin_end(id)?;
-    rt.await_activations(place.interpreter, 1, patience)?;
+    rt.begin_end(id)?.await_activations(1, patience)?;
     drop(suspended);
     Ok(place)
 }

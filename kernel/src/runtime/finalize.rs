@@ -61,7 +61,7 @@ impl<H: Host> Runtime<H> {
                 end::retire(self, slot);
                 continue;
             }
-            let Ok((slot, begun)) = self.begin_or_take_over(id) else {
+            let Ok((begun, first)) = self.begin_or_take_over(id) else {
                 // Its creator or its ender is still at it: its turn comes.
                 let clock = self.host().clock();
                 let since = *since.get_or_insert_with(|| clock.now());
@@ -72,13 +72,13 @@ impl<H: Host> Runtime<H> {
                 continue;
             };
             since = None;
-            if begun {
+            if first {
                 if !id.is_main() {
                     let _ = self.tell(&Event::InterpreterLeftOver { id });
                 }
                 let _ = self.tell(&Event::InterpreterClearing { id });
             }
-            self.await_activations(slot, 0, patience).map_err(|_| RuntimeError::StillActive)?;
+            let slot = begun.await_activations(0, patience).map_err(|_| RuntimeError::StillActive)?;
             let ended = end::clear(self, slot, None);
             if id.is_main() {
                 ledger.main = ended;

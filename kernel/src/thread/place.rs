@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+use core::mem;
+
 use crate::{
     error::AttachError,
     eval::breaker::OWED,
@@ -106,7 +108,17 @@ impl<'rt, H: Host> Place<'rt, H> {
     /// Takes the GIL for a frame that is about to open. The activation must be counted.
     #[inline]
     pub(crate) fn take_gil(self) -> Result<(), AttachError> {
+        /// For a host that panics: there is no frame yet.
+        struct Undo<'rt, H: Host>(Place<'rt, H>);
+        impl<H: Host> Drop for Undo<'_, H> {
+            fn drop(&mut self) {
+                self.0.drop_gil(Status::Detached);
+            }
+        }
+        self.rt.assert_unlocked();
+        let undo = Undo(self);
         self.interpreter.gil().take(self.rt, self.thread, &self.interpreter.head);
+        mem::forget(undo);
         if self.interpreter.head.word.is_finalizing() {
             self.drop_gil(Status::Detached);
             return Err(AttachError::Finalizing);
@@ -147,9 +159,17 @@ impl<'rt, H: Host> Place<'rt, H> {
         impl<H: Host> Drop for Back<'_, '_, H> {
             #[inline]
             fn drop(&mut self) {
+                let _attached = Attach(self.1, self.2);
                 self.0.take_gil_back();
-                self.1.attached.set(true);
-                self.1.lent.set(self.2);
+            }
+        }
+        /// The GIL is there, also where the host panicked when it was taken.
+        struct Attach<'a>(&'a Session, bool);
+        impl Drop for Attach<'_> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.attached.set(true);
+                self.0.lent.set(self.1);
             }
         }
         let back = Back(self, session, session.lent.replace(true));
