@@ -74,8 +74,7 @@ impl BareRaw {
     /// On a region of its own.
     pub fn on_a_region() -> Self {
         let free = free_regions().pop();
-        let region =
-            free.unwrap_or_else(|| Box::leak(vec![MaybeUninit::uninit(); REGION].into_boxed_slice()));
+        let region = free.unwrap_or_else(|| Box::leak(Box::new_uninit_slice(REGION)));
         let region = NonNull::from(region);
         let list = LinkedListRaw::new(SpinLock::relaxing());
         // SAFETY: the region is this lease's alone, and the lease lives as long as the allocator.

@@ -168,6 +168,20 @@ conformance! {
         mains_leftovers_run_at_finalization
         a_pending_call_wakes_a_wait
         a_handler_may_add_them;
+    raw:
+        new_from_config_attaches_the_new_one
+        a_failed_creation_leaves_the_caller_attached
+        new_interpreter_is_legacy
+        end_wants_the_given_one_attached
+        end_with_others_inside_leaves_it_attached
+        low_level_new_clear_delete
+        what_was_cleared_and_not_deleted_goes_with_the_runtime
+        thread_states_new_clear_delete
+        attach_and_detach_are_a_state_of_the_thread
+        swap_goes_from_any_to_any
+        a_refused_swap_leaves_the_present_one
+        raw_and_safe_nest
+        a_raw_thread_state_of_an_ended_interpreter_is_told;
     registry:
         at_first_there_is_main
         the_list_is_in_the_order_of_creation

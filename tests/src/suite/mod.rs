@@ -12,6 +12,7 @@ pub mod memory;
 pub mod objects;
 pub mod observers;
 pub mod pending;
+pub mod raw;
 pub mod registry;
 pub mod running;
 pub mod swap;

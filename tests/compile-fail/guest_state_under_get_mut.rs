@@ -1,0 +1,49 @@
+//! A guest's state is not reached beside unique access to an object: one token stands for both.
+
+use archipelago::{
+    StdHost,
+    kernel::{
+        Attached,
+        error::GuestError,
+        guest::{Family, Guest, Plain, Step, Value},
+    },
+};
+
+struct StateFamily;
+
+impl Family for StateFamily {
+    type At<'i> = Vec<archipelago::kernel::object::Edge<'i, Plain<i64>>>;
+}
+
+struct Language;
+
+impl Guest<StdHost> for Language {
+    type State = StateFamily;
+    type Thread = Plain<()>;
+
+    fn start<'i>(_: &mut Attached<'i, StdHost>) -> Result<<StateFamily as Family>::At<'i>, GuestError> {
+        Err(GuestError::StartFailed)
+    }
+
+    fn start_thread<'i>(_: &mut Attached<'i, StdHost>) -> Result<(), GuestError> {
+        Ok(())
+    }
+
+    fn exec(_: &mut Attached<'_, StdHost>, _: &[u8]) -> Step {
+        Step::Done(Value::None)
+    }
+
+    fn resume(_: &mut Attached<'_, StdHost>) -> Step {
+        Step::Done(Value::None)
+    }
+}
+
+fn both(cx: &mut Attached<'_, StdHost>) {
+    let object = cx.alloc_plain(1i64).unwrap();
+    let value = object.get_mut(cx);
+    *value = cx.guest_state::<Language>().unwrap().len() as i64;
+}
+
+fn main() {
+    let _ = both;
+}

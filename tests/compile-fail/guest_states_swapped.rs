@@ -1,0 +1,48 @@
+//! The states of two interpreters do not change places, nor do the references in them.
+
+use archipelago::{
+    StdHost,
+    kernel::{
+        Attached,
+        error::GuestError,
+        guest::{Family, Guest, Plain, Step, Value},
+    },
+};
+
+struct StateFamily;
+
+impl Family for StateFamily {
+    type At<'i> = Vec<archipelago::kernel::object::Edge<'i, Plain<i64>>>;
+}
+
+struct Language;
+
+impl Guest<StdHost> for Language {
+    type State = StateFamily;
+    type Thread = Plain<()>;
+
+    fn start<'i>(_: &mut Attached<'i, StdHost>) -> Result<<StateFamily as Family>::At<'i>, GuestError> {
+        Err(GuestError::StartFailed)
+    }
+
+    fn start_thread<'i>(_: &mut Attached<'i, StdHost>) -> Result<(), GuestError> {
+        Ok(())
+    }
+
+    fn exec(_: &mut Attached<'_, StdHost>, _: &[u8]) -> Step {
+        Step::Done(Value::None)
+    }
+
+    fn resume(_: &mut Attached<'_, StdHost>) -> Step {
+        Step::Done(Value::None)
+    }
+}
+
+fn swapped<'i, 'j>(one: &mut Attached<'i, StdHost>, two: &mut Attached<'j, StdHost>) {
+    let (one, two) = (one.guest::<Language>().unwrap(), two.guest::<Language>().unwrap());
+    core::mem::swap(one.state, two.state);
+}
+
+fn main() {
+    let _ = swapped;
+}

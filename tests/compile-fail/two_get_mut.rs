@@ -1,0 +1,16 @@
+//! There is one unique access at a time, whatever the objects.
+
+use archipelago::{InterpreterConfig, Runtime};
+
+fn main() {
+    let runtime = Runtime::new().unwrap();
+    let mut a = runtime.create(&InterpreterConfig::isolated(), None).unwrap();
+    a.attach(|cx| {
+        let object = cx.alloc_plain(1i64).unwrap();
+        let other = object.local(cx).to_owned();
+        let one = object.get_mut(cx);
+        let two = other.get_mut(cx);
+        *one = *two;
+    })
+    .unwrap();
+}

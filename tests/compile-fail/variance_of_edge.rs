@@ -1,0 +1,13 @@
+//! Edge is invariant in what it refers to: no reference is passed off as one of a wider type.
+
+use archipelago::kernel::{guest::Plain, object::Edge};
+
+fn widened<'i>(
+    object: Edge<'i, Plain<for<'x> fn(&'x u8)>>,
+) -> Edge<'i, Plain<fn(&'static u8)>> {
+    object
+}
+
+fn main() {
+    let _ = widened;
+}
