@@ -276,7 +276,7 @@ pub fn leftovers_run_at_the_end_in_their_interpreter<H: TestHost>() {
         let id = create(&rt, &config);
         let port = rt.interpreter(id).unwrap().pending_port().unwrap();
         let log = Log::new();
-        let n = 2000;
+        let n = scaled(2000, 150);
         for value in 0..n {
             if value % 40 == 3 {
                 port.add(forever(PendingCall::new(fail::<H>, log.argument(value)))).unwrap();
