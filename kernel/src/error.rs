@@ -3,7 +3,10 @@
 //! Each variant has a stable code, the same in Rust, in C and in the command; `docs/errors.md` lists them.
 //! No error allocates, and no kernel path formats one.
 
-use crate::memory::{AllocError, Domain};
+use crate::{
+    interpreter::InterpreterId,
+    memory::{AllocError, Domain},
+};
 
 errors! {
     /// Why a config is refused (SPEC C3, C5).
@@ -263,6 +266,30 @@ errors! {
     }
 }
 
+/// An act was refused: to which interpreter, and by which setting (SPEC C6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Refusal {
+    /// Who asked.
+    pub interpreter: InterpreterId,
+    /// The setting in the way.
+    pub reason: PermitError,
+}
+
+impl Refusal {
+    /// The stable code of the reason.
+    pub const fn code(self) -> u16 {
+        self.reason.code()
+    }
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "interpreter {}: {}", self.interpreter.number(), self.reason.text())
+    }
+}
+
+impl core::error::Error for Refusal {}
+
 /// Any error of the kernel.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,8 +310,8 @@ pub enum Error {
     Lookup(LookupError),
     /// See [`Interrupt`].
     Interrupt(Interrupt),
-    /// See [`PermitError`].
-    Permit(PermitError),
+    /// See [`Refusal`].
+    Permit(Refusal),
     /// See [`GuestError`].
     Guest(GuestError),
     /// See [`PendingError`].
@@ -324,7 +351,7 @@ macro_rules! umbrella {
 
 umbrella! {
     Config(ConfigError), Runtime(RuntimeError), Create(CreateError), Thread(ThreadError), Attach(AttachError),
-    End(EndError), Lookup(LookupError), Interrupt(Interrupt), Permit(PermitError), Guest(GuestError),
+    End(EndError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
     Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError),
 }
 

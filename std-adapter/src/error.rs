@@ -67,7 +67,7 @@ macro_rules! from_kernel {
 
 from_kernel! {
     Error, ConfigError, RuntimeError, CreateError, ThreadError, AttachError, EndError, LookupError, Interrupt,
-    PermitError, GuestError, PendingError, HandleError, DeadlineError,
+    Refusal, GuestError, PendingError, HandleError, DeadlineError,
 }
 
 impl From<archipelago_kernel::memory::AllocError> for Error {

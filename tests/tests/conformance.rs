@@ -194,7 +194,8 @@ conformance! {
         the_list_has_whoever_made_it
         a_short_buffer_gets_what_fits
         lists_taken_meanwhile_are_lists
-        two_runtimes_refuse_each_others_names;
+        two_runtimes_refuse_each_others_names
+        an_index_is_assigned_once_and_differs_from_every_other;
     running:
         not_before_but_during_and_not_after
         main_runs_like_any_other

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::{
     config::{Act, InterpreterConfig},
-    error::{EndError, LookupError, PermitError, ThreadError},
+    error::{EndError, LookupError, PermitError, Refusal, ThreadError},
     eval::breaker::INTERRUPT,
     gil::GilStats,
     host::Host,
@@ -125,12 +125,14 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
         self.with(|slot| slot.head.thread_count())
     }
 
-    /// Whether it may do `act`; the error names the setting (SPEC C6).
+    /// Whether it may do `act`; the error names it and the setting (SPEC C6).
     ///
     /// # Errors
     /// The setting that refuses it, or `NotFound`.
-    pub fn permit(&self, act: Act) -> Result<(), PermitError> {
-        self.config().map_err(|_| PermitError::NotFound)?.permits(act)
+    pub fn permit(&self, act: Act) -> Result<(), Refusal> {
+        let permitted =
+            self.config().map_err(|_| PermitError::NotFound).and_then(|config| config.permits(act));
+        permitted.map_err(|reason| Refusal { interpreter: self.id, reason })
     }
 
     /// A thread state for this OS thread.

@@ -6,7 +6,7 @@ use core::{alloc::Layout, cell::Cell, marker::PhantomData, ptr, ptr::NonNull, ti
 
 use crate::{
     config::{Act, InterpreterConfig},
-    error::{AttachError, PermitError},
+    error::{AttachError, Refusal},
     eval::FrameEval,
     host::Host,
     interpreter::{InterpreterId, InterpreterSlot},
@@ -91,9 +91,9 @@ impl<'i, H: Host> Attached<'i, H> {
         self.slot().head.config.get()
     }
 
-    /// Whether this interpreter may do `act` (SPEC C6).
-    pub fn permit(&self, act: Act) -> Result<(), PermitError> {
-        self.config().permits(act)
+    /// Whether this interpreter may do `act`; the error names it and the setting (SPEC C6).
+    pub fn permit(&self, act: Act) -> Result<(), Refusal> {
+        self.config().permits(act).map_err(|reason| Refusal { interpreter: self.id(), reason })
     }
 
     /// Lets the GIL go while `f` runs, and takes it back: around everything that may block

@@ -201,7 +201,14 @@ pub fn permissions_are_asked_where_the_act_happens<H: TestHost>() {
         let outside = Act::ALL.map(|act| rt.interpreter(id).unwrap().permit(act));
         let inside = rt.thread_state(id).unwrap().attach(|cx| Act::ALL.map(|act| cx.permit(act)));
         assert_eq!(Ok(outside), inside);
-        outside
+        outside.map(|answer| {
+            answer.map_err(|refusal| {
+                assert_eq!((refusal.interpreter, refusal.code()), (id, refusal.reason.code()));
+                let text = refusal.to_string();
+                assert!(text.starts_with(&format!("interpreter {}: permit: ", id.number())), "{text}");
+                refusal.reason
+            })
+        })
     };
     assert_eq!(answers(main), [Ok(()); 5]);
     let [isolated, legacy] = presets().map(|config| create(&rt, &config));

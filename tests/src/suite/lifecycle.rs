@@ -321,7 +321,8 @@ pub fn an_ended_interpreter_answers_every_operation<H: TestHost>() {
         rt.id(id.number()).err(),
     ];
     assert_eq!(lookups, [Some(LookupError::NotFound); 11]);
-    assert_eq!(gone.permit(Act::Fork), Err(PermitError::NotFound));
+    let refusal = gone.permit(Act::Fork).unwrap_err();
+    assert_eq!((refusal.interpreter, refusal.reason), (id, PermitError::NotFound));
     assert_eq!(gone.thread_state().err(), Some(ThreadError::NotFound));
     assert_eq!(gone.end(None), Err(EndError::NotFound));
     assert_eq!(gone.close(None), Err(EndError::NotFound));

@@ -183,3 +183,27 @@ pub fn two_runtimes_refuse_each_others_names<H: TestHost>() {
     assert_eq!(one.end(a, None).map(|ledger| ledger.is_clean()), Ok(true));
     assert_eq!(two.interpreter(b).unwrap().id(), b, "the other one's is untouched");
 }
+
+/// SPEC: R6
+pub fn an_index_is_assigned_once_and_differs_from_every_other<H: TestHost>() {
+    use archipelago_kernel::runtime::UniqueIndex;
+    let (one, two) = (H::fresh(), H::started());
+    let n = scaled(50, 8);
+    let keys: Vec<UniqueIndex> = (0..n).map(|_| UniqueIndex::new()).collect();
+    let assigned =
+        |rt: &archipelago_kernel::Runtime<H>| keys.iter().map(|key| key.get(rt)).collect::<Vec<_>>();
+    let start = std::sync::Barrier::new(3);
+    let seen: Vec<Vec<usize>> = thread::scope(|s| {
+        let (assigned, start) = (&assigned, &start);
+        let threads = [&one, &two, &two].map(|rt| {
+            s.spawn(move || {
+                start.wait();
+                assigned(rt)
+            })
+        });
+        threads.map(|thread| thread.join().unwrap()).into()
+    });
+    assert!(seen.iter().all(|indexes| *indexes == seen[0]), "one number each, for every runtime and thread");
+    assert_eq!(seen[0].iter().collect::<HashSet<_>>().len(), n);
+    assert_eq!(assigned(&one), seen[0]);
+}

@@ -254,18 +254,19 @@ pub fn threads_come_and_go_in_one_interpreter<H: TestHost>() {
 
 /// SPEC: T1, T2
 pub fn a_handler_is_refused<H: TestHost>() {
-    use archipelago_kernel::error::{CreateError, EndError, RuntimeError};
+    use archipelago_kernel::error::{CreateError, EndError, LookupError, RuntimeError};
     let rt = H::started();
     let id = create(&rt, &presets()[0]);
     let mut state = rt.thread_state(id).unwrap();
-    let fresh = H::fresh();
+    let (fresh, interpreter) = (H::fresh(), rt.interpreter(id).unwrap());
     H::in_handler(|| {
         assert_eq!(state.attach(|_| ()), Err(AttachError::InInterrupt));
         assert_eq!(rt.ensure(id, |_| ()), Err(AttachError::InInterrupt));
         assert_eq!(rt.thread_state(id).err(), Some(ThreadError::InInterrupt));
         assert_eq!(rt.create(&presets()[0], None).err(), Some(CreateError::InInterrupt));
         assert_eq!(rt.end(id, None), Err(EndError::InInterrupt));
-        assert_eq!(rt.interpreter(id).unwrap().close(None), Err(EndError::InInterrupt));
+        assert_eq!(interpreter.close(None), Err(EndError::InInterrupt));
+        assert_eq!(rt.interpreter(id).err(), Some(LookupError::InInterrupt));
         assert_eq!(rt.finalize(None), Err(RuntimeError::InInterrupt));
         assert_eq!(fresh.initialize(None), Err(RuntimeError::InInterrupt));
     });
