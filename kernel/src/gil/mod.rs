@@ -88,7 +88,9 @@ impl<H: Host> Gil<H> {
     pub(crate) fn take(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
         match self.raw.try_lock() {
             Some(held) => self.install(held, me, interpreter),
-            None => self.wait(me, interpreter, Some(rt.host().clock())),
+            None => {
+                self.wait(me, interpreter, Some(rt.host().clock()), self.switches.load(Ordering::Relaxed))
+            }
         }
     }
 
@@ -96,7 +98,7 @@ impl<H: Host> Gil<H> {
     pub(crate) fn take_untimed(&self, me: &ThreadSlot, interpreter: &InterpreterHead) {
         match self.raw.try_lock() {
             Some(held) => self.install(held, me, interpreter),
-            None => self.wait(me, interpreter, None),
+            None => self.wait(me, interpreter, None, self.switches.load(Ordering::Relaxed)),
         }
     }
 
@@ -125,8 +127,16 @@ impl<H: Host> Gil<H> {
         }
     }
 
+    /// Waits until this thread holds the GIL. The holder is asked once a whole interval passed without a switch; `seen`
+    /// is the number of switches at the beginning of the first.
     #[cold]
-    fn wait(&self, me: &ThreadSlot, interpreter: &InterpreterHead, clock: Option<&H::Clock>) {
+    fn wait(
+        &self,
+        me: &ThreadSlot,
+        interpreter: &InterpreterHead,
+        clock: Option<&H::Clock>,
+        mut seen: usize,
+    ) {
         /// Holds the GIL from its drop on.
         struct Hold<'a, H: Host> {
             gil: &'a Gil<H>,
@@ -148,7 +158,6 @@ impl<H: Host> Gil<H> {
             fence(Ordering::SeqCst);
         }
         let start = clock.map(|clock| (clock, clock.now()));
-        let mut seen = self.switches.load(Ordering::Relaxed);
         hold.held = Some(H::GilPolicy::wait(&self.raw, self.interval(), &mut || {
             let now = self.switches.load(Ordering::Relaxed);
             // A switch since the last look means that the holder has not had its whole interval yet.
@@ -196,19 +205,40 @@ impl<H: Host> Gil<H> {
         if self.waiters.load(Ordering::Acquire) == 0 {
             return;
         }
-        /// Takes the GIL again, also if the host panics meanwhile.
-        struct Retake<'a, H: Host>(&'a Gil<H>, &'a Runtime<H>, &'a ThreadSlot, &'a InterpreterHead);
+        /// Takes the GIL again, also if the host panics meanwhile; the number is that of the switches so far.
+        struct Retake<'a, H: Host>(&'a Gil<H>, &'a Runtime<H>, &'a ThreadSlot, &'a InterpreterHead, usize);
         impl<H: Host> Drop for Retake<'_, H> {
             fn drop(&mut self) {
-                self.0.take(self.1, self.2, self.3);
+                let Retake(gil, rt, me, interpreter, seen) = *self;
+                match gil.raw.try_lock() {
+                    Some(held) => gil.install(held, me, interpreter),
+                    None => gil.wait(me, interpreter, Some(rt.host().clock()), seen),
+                }
             }
         }
         let seen = self.switches.load(Ordering::Relaxed);
         let held = self.take_back();
         // SAFETY: `held` comes from the acquisition in `take` on this thread.
         unsafe { H::GilPolicy::hand_over(&self.raw, held) };
-        let _retake = Retake(self, rt, me, interpreter);
-        while self.waiters.load(Ordering::Acquire) > 0 && self.switches.load(Ordering::Acquire) == seen {
+        let mut retake = Retake(self, rt, me, interpreter, seen);
+        while self.waiters.load(Ordering::Acquire) > 0 {
+            retake.4 = self.switches.load(Ordering::Acquire);
+            if retake.4 != seen {
+                break;
+            }
+            if H::GilPolicy::DIRECT {
+                match self.raw.try_lock() {
+                    // A waiter between two looks was not there to be handed it.
+                    // SAFETY: `early` comes from the acquisition in this step, on this thread.
+                    Some(early) => unsafe { self.raw.unlock(early) },
+                    // It has its owner, who may not run yet: spinning would keep it from running. Its switch, which
+                    // is still to come, begins its interval.
+                    None => {
+                        retake.4 = seen.wrapping_add(1);
+                        break;
+                    }
+                }
+            }
             rt.host().relax();
         }
     }

@@ -14,6 +14,9 @@ pub unsafe trait GilPolicy<G: RawGil>: 'static {
     /// published itself, behind a fence.
     const ASKS_ONCE: bool;
 
+    /// After `hand_over` the lock belongs to a waiter that was blocked, even before that thread runs.
+    const DIRECT: bool = false;
+
     /// Blocks until the GIL is held, calling `ask` for a drop request: whenever `interval` passed without a
     /// change, or once at the beginning where the lock cannot be waited for with a time limit.
     fn wait(gil: &G, interval: Duration, ask: &mut dyn FnMut()) -> G::Held;
@@ -52,6 +55,7 @@ pub struct Interval;
 // releases it.
 unsafe impl<G: RawGilTimed + RawGilFair> GilPolicy<G> for Interval {
     const ASKS_ONCE: bool = false;
+    const DIRECT: bool = true;
 
     fn wait(gil: &G, interval: Duration, ask: &mut dyn FnMut()) -> G::Held {
         loop {
