@@ -1,7 +1,7 @@
 //! Objects: values in an interpreter's object domain, counted without atomics, reached through handles that
 //! carry the interpreter's brand (SPEC O1, O3, T6).
 //!
-//! The invariant that carries everything, [O1] (docs/soundness/objects.md): values are dropped and memory is
+//! The invariant that carries everything, \[O1\] (docs/soundness/objects.md): values are dropped and memory is
 //! freed only under `&mut Attached` of their interpreter, and whatever carries a brand `'i` dies before the
 //! closure that was given `'i` returns.
 

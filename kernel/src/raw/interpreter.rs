@@ -24,7 +24,7 @@ use crate::{
 /// `NotAttached` if the caller has nothing attached; else the reason, and the caller is attached as before.
 ///
 /// # Safety
-/// [R1](super)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn new_interpreter_from_config<H: Host>(
     rt: &Runtime<H>,
     config: &InterpreterConfig,
@@ -40,7 +40,7 @@ pub unsafe fn new_interpreter_from_config<H: Host>(
 /// As for [`new_interpreter_from_config`].
 ///
 /// # Safety
-/// [R1](super)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn new_interpreter<H: Host>(
     rt: &Runtime<H>,
     guest: Option<&'static GuestTable<H>>,
@@ -102,7 +102,7 @@ unsafe fn new_attached<H: Host>(
 /// end. Otherwise nothing changed.
 ///
 /// # Safety
-/// [R1](super)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn end_interpreter<H: Host>(
     rt: &Runtime<H>,
     state: RawThreadState<H>,
@@ -145,7 +145,7 @@ fn begin<H: Host>(
 /// The reason; nothing is left behind.
 ///
 /// # Safety
-/// [R1](super)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn interpreter_new<H: Host>(
     rt: &Runtime<H>,
     guest: Option<&'static GuestTable<H>>,
@@ -168,7 +168,7 @@ pub unsafe fn interpreter_new<H: Host>(
 /// As for [`end_interpreter`].
 ///
 /// # Safety
-/// [R1](super)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn interpreter_clear<H: Host>(
     rt: &Runtime<H>,
     state: RawThreadState<H>,
@@ -188,7 +188,7 @@ pub unsafe fn interpreter_clear<H: Host>(
 /// `NotFound`, `NotCleared`, or `ThreadsLeft` while one is attached.
 ///
 /// # Safety
-/// [R1](super)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn interpreter_delete<H: Host>(rt: &Runtime<H>, id: InterpreterId) -> Result<(), EndError> {
     let slot = rt.locked(|registry| {
         let slot = rt.listed(registry, id).map_err(|_| EndError::NotFound)?;

@@ -6,7 +6,7 @@
 //! used in one program, and raw attaches nest inside a safe [`detach`](crate::thread::Attached::detach).
 //!
 //! # Safety
-//! Common to all functions here, [R1]: the runtime is the one the thread state or interpreter was made by, it is
+//! Common to all functions here, \[R1\]: the runtime is the one the thread state or interpreter was made by, it is
 //! neither moved nor dropped while a raw attach is open, and raw attaches of a thread are closed in reverse order
 //! with safe frames: what was attached inside a closure is detached before the closure returns.
 #![allow(unsafe_code)]

@@ -64,7 +64,7 @@ impl<H: Host> RawThreadState<H> {
     }
 
     /// # Safety
-    /// [R1] `rt` made it.
+    /// \[R1\] `rt` made it.
     pub(super) unsafe fn place<'rt>(&self, rt: &'rt Runtime<H>) -> Place<'rt, H> {
         // SAFETY: slots are type-stable while the runtime lives.
         unsafe { Place { rt, interpreter: &*self.interpreter, thread: &*self.thread } }
@@ -76,7 +76,7 @@ impl<H: Host> RawThreadState<H> {
     /// `Stale` once it was deleted.
     ///
     /// # Safety
-    /// [R1](self)
+    /// \[R1\], see [`raw`](crate::raw)
     pub unsafe fn id(&self, rt: &Runtime<H>) -> Result<u64, ThreadError> {
         // SAFETY: passed on.
         unsafe { self.read(rt, |place| place.thread.number.get()) }
@@ -88,7 +88,7 @@ impl<H: Host> RawThreadState<H> {
     /// `Stale` once it was deleted.
     ///
     /// # Safety
-    /// [R1](self)
+    /// \[R1\], see [`raw`](crate::raw)
     pub unsafe fn interpreter(&self, rt: &Runtime<H>) -> Result<InterpreterId, ThreadError> {
         // SAFETY: passed on.
         unsafe { self.read(rt, |place| place.interpreter.head.id.get()) }
@@ -100,7 +100,7 @@ impl<H: Host> RawThreadState<H> {
     /// `Stale` once it was deleted.
     ///
     /// # Safety
-    /// [R1](self)
+    /// \[R1\], see [`raw`](crate::raw)
     pub unsafe fn whence(&self, rt: &Runtime<H>) -> Result<ThreadWhence, ThreadError> {
         // SAFETY: passed on.
         unsafe { self.read(rt, |place| place.thread.whence.get()) }
@@ -112,7 +112,7 @@ impl<H: Host> RawThreadState<H> {
     /// `Stale` once it was deleted.
     ///
     /// # Safety
-    /// [R1](self)
+    /// \[R1\], see [`raw`](crate::raw)
     pub unsafe fn status(&self, rt: &Runtime<H>) -> Result<Status, ThreadError> {
         // SAFETY: passed on.
         unsafe { self.read(rt, |place| place.thread.status()) }
@@ -165,7 +165,7 @@ pub(super) fn innermost<H: Host>(rt: &Runtime<H>) -> Option<Place<'_, H>> {
 /// answer if there is none.
 ///
 /// # Safety
-/// [R1](self)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn current<H: Host>(rt: &Runtime<H>) -> Option<RawThreadState<H>> {
     innermost(rt).map(RawThreadState::of)
 }
@@ -173,7 +173,7 @@ pub unsafe fn current<H: Host>(rt: &Runtime<H>) -> Option<RawThreadState<H>> {
 /// The interpreter this thread is attached to, by either layer (`PyInterpreterState_Get`; SPEC T4).
 ///
 /// # Safety
-/// [R1](self)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn current_interpreter<H: Host>(_: &Runtime<H>) -> Option<InterpreterId> {
     crate::thread::current::<H>().map(|current| current.interpreter)
 }
@@ -184,7 +184,7 @@ pub unsafe fn current_interpreter<H: Host>(_: &Runtime<H>) -> Option<Interpreter
 /// As for [`Runtime::thread_state`].
 ///
 /// # Safety
-/// [R1](self)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn thread_new<H: Host>(
     rt: &Runtime<H>,
     id: InterpreterId,
@@ -201,7 +201,7 @@ pub unsafe fn thread_new<H: Host>(
 /// `AlreadyAttached`, `Finalizing`, `Ended`: nothing changed. It never hangs for the end of the interpreter.
 ///
 /// # Safety
-/// [R1](self). The thread state was made by this layer.
+/// \[R1\], see [`raw`](crate::raw). The thread state was made by this layer.
 pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), AttachError> {
     // SAFETY: passed on.
     let place = unsafe { state.place(rt) };
@@ -223,7 +223,7 @@ pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Resu
 /// `NotAttached` if the innermost frame of this thread is not a raw attach.
 ///
 /// # Safety
-/// [R1](self)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn detach<H: Host>(rt: &Runtime<H>) -> Result<RawThreadState<H>, AttachError> {
     let place = innermost(rt).ok_or(AttachError::NotAttached)?;
     Ok(let_go(place).0)
@@ -295,7 +295,7 @@ pub unsafe fn swap<H: Host>(
 /// `NotAttached` if none is.
 ///
 /// # Safety
-/// [R1](self). `f` does not use the raw layer but inside `detach`.
+/// \[R1\], see [`raw`](crate::raw). `f` does not use the raw layer but inside `detach`.
 pub unsafe fn with_token<H: Host, R>(
     rt: &Runtime<H>,
     f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
@@ -313,7 +313,7 @@ pub unsafe fn with_token<H: Host, R>(
 /// `Stale`, or `InUse` if another thread has it attached or suspended.
 ///
 /// # Safety
-/// [R1](self). The thread state was made by this layer.
+/// \[R1\], see [`raw`](crate::raw). The thread state was made by this layer.
 pub unsafe fn thread_clear<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), ThreadError> {
     let place = innermost(rt).ok_or(ThreadError::NotAttached)?;
     // SAFETY: slots are type-stable.
@@ -340,7 +340,7 @@ pub unsafe fn thread_clear<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -
 /// `Stale`, `InUse`, `NotCleared`: nothing changed.
 ///
 /// # Safety
-/// [R1](self). The thread state was made by this layer.
+/// \[R1\], see [`raw`](crate::raw). The thread state was made by this layer.
 pub unsafe fn thread_delete<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), ThreadError> {
     // SAFETY: passed on.
     let place = unsafe { state.place(rt) };
@@ -368,7 +368,7 @@ pub unsafe fn thread_delete<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) 
 /// `NotAttached` if none is.
 ///
 /// # Safety
-/// [R1](self)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn thread_delete_current<H: Host>(rt: &Runtime<H>) -> Result<(), ThreadError> {
     let place = innermost(rt).ok_or(ThreadError::NotAttached)?;
     let state = RawThreadState::of(place);
@@ -383,7 +383,7 @@ pub unsafe fn thread_delete_current<H: Host>(rt: &Runtime<H>) -> Result<(), Thre
 /// The newest thread state of an interpreter (`PyInterpreterState_ThreadHead`).
 ///
 /// # Safety
-/// [R1](self)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn thread_head<H: Host>(rt: &Runtime<H>, id: InterpreterId) -> Option<RawThreadState<H>> {
     rt.locked(|registry| {
         let interpreter = rt.listed(registry, id).ok()?;
@@ -397,7 +397,7 @@ pub unsafe fn thread_head<H: Host>(rt: &Runtime<H>, id: InterpreterId) -> Option
 /// was deleted.
 ///
 /// # Safety
-/// [R1](self)
+/// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn thread_next<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Option<RawThreadState<H>> {
     let next = |place: Place<'_, H>| {
         // SAFETY: under the lock the list is stable, and its slots are type-stable.
