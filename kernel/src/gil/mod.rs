@@ -146,7 +146,11 @@ impl<H: Host> Gil<H> {
         }
         impl<H: Host> Drop for Hold<'_, H> {
             fn drop(&mut self) {
-                let held = self.held.take().unwrap_or_else(|| self.gil.raw.lock());
+                let held = self.held.take().unwrap_or_else(|| {
+                    // The clock panicked before the wait: without its patience, then.
+                    self.gil.ask();
+                    self.gil.raw.lock()
+                });
                 self.gil.waiters.fetch_sub(1, Ordering::AcqRel);
                 self.gil.install(held, self.me, self.interpreter);
             }
