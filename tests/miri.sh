@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=target/miri PROPTEST_CASES="${PROPTEST_CASES:-4}"
 packages=(-p archipelago-kernel -p archipelago-alloc-blocks -p archipelago-alloc-linked-list -p archipelago-tests)
 # The suites that start no process and open no file.
-suites=(--lib --test config --test conformance --test lying --test oom --test model)
+suites=(--lib --test config --test conformance --test lying --test oom --test model --test traps)
 
 run() {
     echo "-- miri: $1"

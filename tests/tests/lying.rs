@@ -393,6 +393,53 @@ fn threads_that_look_like_one() {
     gone(rt, &lies);
 }
 
+/// Opens the first gate and waits for the second, a little longer than that.
+struct Slow(Gate, Gate);
+
+impl Wake for Slow {
+    fn wake(&self) {
+        self.0.open();
+        self.1.wait();
+        for _ in 0..100 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_thread_that_looks_like_the_one_inside_the_lock_only_waits() {
+    let (rt, lies) = liar::<BlockHeap>();
+    lies.tell(ONE_THREAD);
+    let id = one(&rt);
+    let (inside, about) = (Gate::new(), Gate::new());
+    let slow = Slow(inside.clone(), about.clone());
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            inside.wait();
+            about.open();
+            rt.count()
+        });
+        contended(
+            &rt,
+            id,
+            |cx, begin, _| {
+                let waited = cx.wait(&slow, || {
+                    begin.open();
+                    until("it was woken", || lies.are(RESTLESS));
+                });
+                assert_eq!(waited, Ok(()));
+            },
+            || {
+                // Its waker is called inside the runtime's lock.
+                rt.interpreter(id).expect("it is listed").interrupt().expect("it is listed");
+                lies.tell(RESTLESS);
+            },
+        );
+        assert_eq!(asking.join().expect("no lock order was broken"), 2);
+    });
+    gone(rt, &lies);
+}
+
 #[test]
 fn threads_that_look_like_handlers() {
     for seed in 0..if cfg!(miri) { 2 } else { 8 } {
@@ -528,7 +575,9 @@ fn a_clock_that_panics_before_an_attach() {
         || assert!(catch_unwind(AssertUnwindSafe(|| rt.ensure(id, |_| ()))).is_err(), "the clock was asked"),
     );
     lies.honest();
-    assert_eq!(rt.interpreter(id).unwrap().stats().unwrap().activations, 0);
+    let handle = rt.interpreter(id).expect("it is listed");
+    assert_eq!(handle.stats().map(|stats| stats.activations), Ok(0));
+    assert_eq!(handle.gil().map(|gil| (gil.held, gil.waiters)), Ok((false, 0)));
     assert_eq!(rt.ensure(id, |cx| cx.alloc_plain(1_u8).map(drop).is_ok()), Ok(true), "nobody kept the GIL");
     assert!(rt.end(id, Some(Duration::ZERO)).is_ok());
     gone(rt, &lies);
