@@ -123,6 +123,8 @@ errors! {
         NotAttached = 0x0509 => "attach: no thread state is attached on this thread: attach one first",
         /// The interpreter is still being created.
         NotReady = 0x050a => "attach: the interpreter is still being created: wait until create returned",
+        /// `bound_to_thread` is on, and another thread was attached first (SPEC C7).
+        WrongThread = 0x050b => "attach: bound_to_thread is on in this interpreter's config and another thread was attached first: run it there",
     }
 }
 

@@ -81,6 +81,7 @@ settings! {
     fuel / with_fuel: Option<u64>,
     /// Every run gets a thread of its own, instead of the caller's.
     always_new_thread / with_always_new_thread: bool,
-    /// Only the thread that was attached first may be attached.
+    /// Only the thread that was attached first may be attached; others get
+    /// [`WrongThread`](crate::error::AttachError::WrongThread).
     bound_to_thread / with_bound_to_thread: bool,
 }

@@ -56,8 +56,8 @@ pub trait Host: Sized + Send + Sync + 'static {
         self.new_cycle() as usize
     }
 
-    /// A number that differs between threads (or cores) alive at the same time. Nothing the kernel promises
-    /// depends on it.
+    /// A number that differs between threads (or cores) alive at the same time. Two things go by it: the assertion of
+    /// the lock order in debug builds, and `bound_to_thread`; memory safety does not.
     fn thread_id(&self) -> usize;
 
     /// True inside an interrupt handler, where the host can tell. Operations that could block answer

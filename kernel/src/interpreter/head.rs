@@ -18,6 +18,17 @@ use crate::{
     thread::slot::ThreadSlot,
 };
 
+/// Which thread may be attached to an interpreter.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    /// Any.
+    No,
+    /// Any, and from then on that one only.
+    ToTheFirst,
+    /// The one that the host knows by this number.
+    To(usize),
+}
+
 pub(crate) struct InterpreterHead {
     pub(crate) word: StateWord,
     /// One up whenever the slot gets its next interpreter.
@@ -40,6 +51,8 @@ pub(crate) struct InterpreterHead {
     /// The thread state in the main slot: set and cleared by compare-and-swap (SPEC L7).
     pub(crate) running: AtomicPtr<ThreadSlot>,
     pub(crate) account: Account,
+    /// GIL: which thread may be attached (SPEC C7).
+    pub(crate) bound: Cell<Bound>,
     /// GIL: fuel left, or none set.
     pub(crate) fuel: Cell<Option<u64>>,
     /// GIL: every object, newest first.
@@ -75,6 +88,7 @@ impl InterpreterHead {
             cleared: Cell::new(false),
             running: AtomicPtr::new(ptr::null_mut()),
             account: Account::new(),
+            bound: Cell::new(Bound::No),
             fuel: Cell::new(None),
             objects: Cell::new(ptr::null_mut()),
             owed: AtomicPtr::new(ptr::null_mut()),
@@ -94,6 +108,7 @@ impl InterpreterHead {
         self.cleared.set(false);
         self.running.store(ptr::null_mut(), Ordering::Relaxed);
         self.account.renew(config.memory_limit().unwrap_or(usize::MAX));
+        self.bound.set(if config.bound_to_thread() { Bound::ToTheFirst } else { Bound::No });
         self.fuel.set(config.fuel());
         self.objects.set(ptr::null_mut());
         self.owed.store(ptr::null_mut(), Ordering::Relaxed);

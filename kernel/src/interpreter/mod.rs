@@ -13,7 +13,7 @@ pub(crate) mod word;
 pub(crate) use create::Role;
 pub use end::Patience;
 pub use handle::{Interpreter, InterpreterStats};
-pub(crate) use head::InterpreterHead;
+pub(crate) use head::{Bound, InterpreterHead};
 pub use id::{InterpreterId, Whence};
 pub use port::PendingPort;
 pub(crate) use slot::InterpreterSlot;

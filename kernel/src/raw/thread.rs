@@ -266,8 +266,12 @@ pub unsafe fn swap<H: Host>(
     let place = unsafe { state.place(rt) };
     let activation = place.activate(state.generation)?;
     let used = Use::begin(place, state).ok_or(AttachError::AlreadyAttached)?;
+    let one_gil = ptr::eq(place.interpreter.gil(), from.interpreter.gil());
+    if one_gil {
+        place.admit_thread()?;
+    }
     from.thread.session.close::<H>();
-    if ptr::eq(place.interpreter.gil(), from.interpreter.gil()) {
+    if one_gil {
         from.thread.set_status(Status::Detached);
         // SAFETY: [T1] this thread holds the GIL that both use.
         unsafe { place.interpreter.gil().rename(place.thread, &place.interpreter.head) };

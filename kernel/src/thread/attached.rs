@@ -144,6 +144,7 @@ impl<'i, H: Host> Attached<'i, H> {
         if to.interpreter.head.word.is_finalizing() {
             return Err(AttachError::Finalizing);
         }
+        to.admit_thread()?;
         // SAFETY: the activation lives until this function returns; both interpreters use one GIL, which this
         // thread holds through its own place.
         Ok(unsafe { to.frame_under(self.place(), self.session(), f) })

@@ -9,7 +9,7 @@ use crate::{
     eval::breaker::OWED,
     host::{Host, Park},
     interpreter::{
-        InterpreterSlot, end,
+        Bound, InterpreterSlot, end,
         word::{Activate, Leave},
     },
     runtime::Runtime,
@@ -118,12 +118,34 @@ impl<'rt, H: Host> Place<'rt, H> {
         self.rt.assert_unlocked();
         let undo = Undo(self);
         self.interpreter.gil().take(self.rt, self.thread, &self.interpreter.head);
+        self.admit_thread()?;
         mem::forget(undo);
         if self.interpreter.head.word.is_finalizing() {
             self.drop_gil(Status::Detached);
             return Err(AttachError::Finalizing);
         }
         Ok(())
+    }
+
+    /// Whether this thread may be attached (`bound_to_thread`; SPEC C7). Holder only.
+    #[inline]
+    pub(crate) fn admit_thread(self) -> Result<(), AttachError> {
+        match self.interpreter.head.bound.get() {
+            Bound::No => Ok(()),
+            bound => self.admit_bound(bound),
+        }
+    }
+
+    #[cold]
+    fn admit_bound(self, bound: Bound) -> Result<(), AttachError> {
+        let me = self.rt.host().thread_id();
+        match bound {
+            Bound::To(other) if other != me => Err(AttachError::WrongThread),
+            _ => {
+                self.interpreter.head.bound.set(Bound::To(me));
+                Ok(())
+            }
+        }
     }
 
     /// Takes the GIL for a frame that is open: its stack may keep references, so it always gets it.
