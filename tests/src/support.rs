@@ -77,6 +77,11 @@ pub fn until(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
+/// Panics without a word: the test expects it.
+pub fn throw() -> ! {
+    std::panic::resume_unwind(Box::new(()))
+}
+
 /// A door between threads, closed at first.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);

@@ -38,6 +38,7 @@ conformance! {
         a_config_built_from_names_is_created
         permissions_are_asked_where_the_act_happens
         the_switch_interval_is_the_gils
+        an_interpreter_bound_to_its_first_thread
         fuel_and_limit_come_from_the_config;
     eval:
         with_nothing_to_do_a_safepoint_does_nothing

@@ -1,6 +1,7 @@
 //! `docs/errors.md` lists every error code of the kernel, once, with its text.
 
-use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
+use core::fmt::Write;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use archipelago_kernel::{error::*, memory::AllocCause};
 

@@ -2,9 +2,9 @@
 //! in it.
 #![cfg(not(miri))]
 
+use core::{fmt::Write, mem};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
@@ -80,7 +80,7 @@ fn citations() -> (BTreeSet<String>, BTreeMap<String, BTreeSet<String>>) {
                 rows.extend(list.trim_end_matches('.').split(", ").map(str::to_owned));
             } else if let Some(name) = function(line) {
                 let name = format!("{}::{name}", module(&path));
-                for row in std::mem::take(&mut rows) {
+                for row in mem::take(&mut rows) {
                     cited.entry(row).or_insert_with(BTreeSet::new).insert(name.clone());
                 }
                 functions.insert(name);

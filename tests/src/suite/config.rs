@@ -1,10 +1,11 @@
 //! Configs, created for real and refused for real.
 
 use core::time::Duration;
+use std::thread;
 
 use archipelago_kernel::{
     config::{Act, ConfigValue, GilChoice, InterpreterConfig},
-    error::{ConfigError, CreateError, PermitError},
+    error::{AttachError, ConfigError, CreateError, PermitError},
     host::{Clock, Host},
     memory::AllocCause,
 };
@@ -241,6 +242,41 @@ pub fn the_switch_interval_is_the_gils<H: TestHost>() {
     assert_eq!(interval(main), Duration::from_millis(3), "a shared GIL has one interval");
     create(&rt, &InterpreterConfig::legacy());
     assert_eq!(interval(main), Duration::from_millis(3), "without a value it stays");
+}
+
+/// SPEC: C7
+pub fn an_interpreter_bound_to_its_first_thread<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let id = create(&rt, &config.with_bound_to_thread(true));
+        let free = create(&rt, &config);
+        thread::scope(|s| {
+            let elsewhere = || {
+                let mut state = rt.thread_state(id).unwrap();
+                assert_eq!(state.attach(|_| ()), Err(AttachError::WrongThread));
+                assert_eq!(rt.ensure(id, |_| ()), Err(AttachError::WrongThread));
+                let entered = rt.ensure(free, |cx| {
+                    let entered = cx.enter(&mut state, |_| ());
+                    assert_eq!(cx.safepoint(), Ok(()), "the caller is attached as before");
+                    entered
+                });
+                assert_eq!(entered, Ok(Err(AttachError::WrongThread)));
+            };
+            // Who creates it is not bound; who attaches first is.
+            let mut state = rt.thread_state(id).unwrap();
+            for _ in 0..2 {
+                assert_eq!(state.attach(|cx| cx.id()), Ok(id));
+                s.spawn(elsewhere).join().unwrap();
+            }
+            assert_eq!(rt.ensure(id, |cx| cx.id()), Ok(id), "any thread state of that thread");
+            let interpreter = rt.interpreter(id).unwrap();
+            assert_eq!(interpreter.stats().unwrap().activations, 0);
+            assert!(!interpreter.gil().unwrap().held);
+            assert!(s.spawn(|| rt.end(id, None)).join().unwrap().is_ok(), "anybody may end it");
+        });
+        let next = create(&rt, &config);
+        assert_eq!(thread::scope(|s| s.spawn(|| rt.ensure(next, |cx| cx.id())).join().unwrap()), Ok(next));
+    }
 }
 
 /// SPEC: C7

@@ -163,11 +163,8 @@ pub fn a_thread_that_sleeps_detached_with_a_reference_on_its_stack<H: TestHost>(
                     let object = cx.alloc_plain((7, noisy)).ok().unwrap();
                     cx.detach(|| {
                         asleep.open();
-                        thread::sleep(if cfg!(miri) {
-                            Duration::from_millis(1)
-                        } else {
-                            Duration::from_secs(1)
-                        });
+                        thread::sleep(Duration::from_secs(1));
+                        until("the end begins", || rt.interpreter(id).unwrap().phase() == Phase::Finalizing);
                     });
                     let seen = object.get(cx).0;
                     assert!(cx.alloc_plain(1u8).is_err(), "nothing new");

@@ -30,7 +30,7 @@ fn excluded<H: TestHost>(rt: &Runtime<H>, ids: &[InterpreterId]) {
                         for round in 0..rounds {
                             assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0, "alone");
                             let before = count.load(Ordering::Relaxed);
-                            std::hint::spin_loop();
+                            core::hint::spin_loop();
                             count.store(before + 1, Ordering::Relaxed);
                             assert_eq!(inside.fetch_sub(1, Ordering::Relaxed), 1, "alone");
                             if round % 3 == 0 {
@@ -94,7 +94,7 @@ pub fn a_waiter_gets_it_at_a_safepoint<H: TestHost>() {
                     // It never lets go but at safepoints.
                     while !was_in.load(Ordering::Relaxed) {
                         assert_eq!(cx.safepoint(), Ok(()));
-                        std::hint::spin_loop();
+                        core::hint::spin_loop();
                     }
                 })
                 .unwrap();

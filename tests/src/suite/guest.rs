@@ -14,7 +14,7 @@ use archipelago_toy_guest::Toy;
 
 use crate::{
     TestHost,
-    support::{Drops, Noisy, create, list_all, presets},
+    support::{Drops, Noisy, create, list_all, presets, throw},
 };
 
 /// The other guest: it adds numbers up. Nothing of it resembles the toy: its programs are digits, its state a
@@ -77,7 +77,7 @@ impl<H: Host> Guest<H> for Tally {
         match START.get() {
             Start::Well => {}
             Start::Refuse => return Err(GuestError::StartFailed),
-            Start::Panic => panic!("start"),
+            Start::Panic => throw(),
             Start::Hungry(blocks) => {
                 let mut last = None;
                 for _ in 0..blocks {
@@ -100,7 +100,7 @@ impl<H: Host> Guest<H> for Tally {
             Err(error) => return Step::Failed(error.into()),
         }
         match source {
-            b"panic" => panic!("the guest panics"),
+            b"panic" => throw(),
             b"spin" => loop {
                 if let Err(interrupt) = cx.safepoint() {
                     return Step::Failed(interrupt.into());
@@ -133,7 +133,7 @@ impl<H: Host> Guest<H> for Tally {
         assert_eq!(cx.safepoint(), Ok(()));
         assert!(cx.alloc_plain([0u8; 32]).is_ok());
         assert!(cx.guest::<Tally>().is_ok());
-        assert_eq!(cx.exec(b"0").is_over(), true);
+        assert!(cx.exec(b"0").is_over());
     }
 }
 

@@ -265,7 +265,7 @@ pub fn thread_states_new_clear_delete<H: TestHost>() {
             let numbers = states.map(|state| state.id(&rt).unwrap());
             assert!(numbers.is_sorted_by(|x, y| x < y), "unique, and in order");
             let walk =
-                std::iter::successors(raw::thread_head(&rt, id), |state| raw::thread_next(&rt, *state));
+                core::iter::successors(raw::thread_head(&rt, id), |state| raw::thread_next(&rt, *state));
             assert_eq!(walk.collect::<Vec<_>>(), [c, b, a], "the newest first");
 
             assert_eq!(raw::thread_clear(&rt, a), Err(ThreadError::NotAttached));

@@ -83,7 +83,7 @@ pub fn head_and_next_go_from_the_newest_to_main<H: TestHost>() {
     let rt = H::started();
     let made: Vec<_> = (0..4).map(|n| create(&rt, &presets()[n % 2])).collect();
     rt.end(made[1], None).unwrap();
-    let walk = std::iter::successors(rt.head(), |id| rt.next(*id));
+    let walk = core::iter::successors(rt.head(), |id| rt.next(*id));
     let expected = [made[3], made[2], made[0], rt.main().unwrap()];
     assert_eq!(walk.collect::<Vec<_>>(), expected);
     assert_eq!(rt.next(made[1]), None, "an ended one has no neighbour");

@@ -7,7 +7,7 @@ use archipelago_kernel::{InterpreterId, Runtime, config::InterpreterConfig, erro
 
 use crate::{
     TestHost,
-    support::{Gate, create, current, presets},
+    support::{Gate, create, current, presets, throw},
 };
 
 /// Main, two with own GILs, two that share main's.
@@ -161,8 +161,7 @@ pub fn a_panic_inside_comes_back_attached<H: TestHost>() {
             let (mut outer, mut inner) = (rt.thread_state(from).unwrap(), rt.thread_state(to).unwrap());
             outer
                 .attach(|cx| {
-                    let panicked =
-                        catch_unwind(AssertUnwindSafe(|| cx.enter(&mut inner, |_| panic!("inside"))));
+                    let panicked = catch_unwind(AssertUnwindSafe(|| cx.enter(&mut inner, |_| throw())));
                     assert!(panicked.is_err());
                     assert_eq!(current::<H>(), Some(from));
                     assert_eq!(cx.enter(&mut inner, |cy| cy.id()), Ok(to));
@@ -279,10 +278,10 @@ pub fn a_panic_inside_ensure_and_call_out<H: TestHost>() {
         let mut state = rt.thread_state(id).unwrap();
         state
             .attach(|cx| {
-                let out = || cx.call_out(|| rt.ensure(id, |_| panic!("inside")));
+                let out = || cx.call_out(|| rt.ensure(id, |_| throw()));
                 assert!(catch_unwind(AssertUnwindSafe(out)).is_err());
                 assert_eq!(rt.ensure(id, |_| ()), Err(AttachError::AlreadyAttached), "no longer lent");
-                let out = || cx.detach(|| rt.ensure(id, |_| panic!("inside")));
+                let out = || cx.detach(|| rt.ensure(id, |_| throw()));
                 assert!(catch_unwind(AssertUnwindSafe(out)).is_err());
                 assert_eq!(current::<H>(), Some(id));
                 assert_eq!(cx.safepoint(), Ok(()));

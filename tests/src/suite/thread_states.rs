@@ -11,7 +11,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{create, current, presets, scaled},
+    support::{create, current, presets, scaled, throw},
 };
 
 /// SPEC: T1
@@ -180,9 +180,9 @@ pub fn a_panic_lets_the_gil_go<H: TestHost>() {
             let attached = || {
                 state.attach(|cx| {
                     if inside {
-                        cx.detach(|| panic!("inside detach"));
+                        cx.detach(|| throw());
                     }
-                    panic!("attached");
+                    throw();
                 })
             };
             assert!(catch_unwind(AssertUnwindSafe(attached)).is_err());
