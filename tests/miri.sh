@@ -3,16 +3,17 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=target/miri PROPTEST_CASES="${PROPTEST_CASES:-4}"
-packages=(-p archipelago-kernel -p archipelago-alloc-blocks -p archipelago-alloc-linked-list -p archipelago-tests)
 # The suites that start no process and open no file.
-suites=(--lib --test config --test conformance --test lying --test oom --test model --test traps)
-
-run() {
-    echo "-- miri: $1"
-    shift
-    MIRIFLAGS="${FLAGS:-}" cargo +nightly miri test "${packages[@]}" "$@"
+run() { # name, Miri's flags, what to test
+    echo "-- miri: $1 ($SECONDS s)"
+    local flags=$2
+    shift 2
+    MIRIFLAGS="-Zmiri-disable-isolation $flags" cargo +nightly miri test "$@"
 }
 
-FLAGS="-Zmiri-disable-isolation" run "stacked borrows" "${suites[@]}"
-FLAGS="-Zmiri-disable-isolation -Zmiri-tree-borrows" run "tree borrows" "${suites[@]}"
-FLAGS="-Zmiri-disable-isolation" run "32-bit" --target i686-unknown-linux-gnu --lib --test config --test oom
+tests=(-p archipelago-tests)
+run "backends" "" -p archipelago-alloc-blocks -p archipelago-alloc-linked-list -p archipelago-alloc-system
+run "out of memory, lying hosts, traps; stacked borrows" "" "${tests[@]}" --test oom --test lying --test traps
+run "conformance on the std host; stacked borrows" "" "${tests[@]}" --test conformance std_host
+run "conformance on the bare host; tree borrows" "-Zmiri-tree-borrows" "${tests[@]}" --test conformance bare_host
+run "backends and out of memory; 32 bits" "" --target i686-unknown-linux-gnu -p archipelago-alloc-blocks -p archipelago-tests --test suite --test oom
