@@ -23,6 +23,8 @@ pub fn busy(rounds: u64) -> String {
     text.replace("(i64.const 300000000)", &format!("(i64.const {})", black_box(rounds)))
 }
 
+/// Counts primes with a sieve of ten million bytes.
+pub const PRIMES: &str = include_str!("../../cli/samples/primes.wat");
 /// Prints one line.
 pub const HELLO: &str = include_str!("../../cli/samples/hello.wat");
 /// Copies its input to its output.
@@ -74,8 +76,22 @@ impl Plain {
     /// # Errors
     /// If it does not load.
     pub fn new(wasm: &[u8], stdout: Option<Box<dyn Write + Send + Sync>>) -> Result<Self, Trouble> {
+        Self::with(wasm, stdout, false)
+    }
+
+    /// The same with fuel, more than any program uses: what metering costs, without slices.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn metered(wasm: &[u8], stdout: Option<Box<dyn Write + Send + Sync>>) -> Result<Self, Trouble> {
+        let mut plain = Self::with(wasm, stdout, true)?;
+        plain.store.set_fuel(u64::MAX)?;
+        Ok(plain)
+    }
+
+    fn with(wasm: &[u8], stdout: Option<Box<dyn Write + Send + Sync>>, fuel: bool) -> Result<Self, Trouble> {
         let mut config = wasmi::Config::default();
-        config.compilation_mode(wasmi::CompilationMode::LazyTranslation);
+        config.consume_fuel(fuel).compilation_mode(wasmi::CompilationMode::LazyTranslation);
         let engine = wasmi::Engine::new(&config);
         let module = wasmi::Module::new(&engine, &*wat::parse_bytes(wasm)?)?;
         let mut wasi = WasiCtxBuilder::new();

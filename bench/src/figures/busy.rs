@@ -10,7 +10,7 @@ use crate::{
     commands::{self, ours, wasmi},
     figure::{Figure, Goal, Peer},
     measure::{Effort, Samples, turns_against},
-    programs::{File, Plain, busy, load, run},
+    programs::{File, PRIMES, Plain, busy, load, run},
 };
 
 pub(super) const FIGURES: &[Figure] = &[
@@ -28,7 +28,23 @@ pub(super) const FIGURES: &[Figure] = &[
         unit: "ms",
         goal: Goal::RatioAtMost(1.15),
         peer: Peer::Measured("wasmi's command, no fuel"),
-        measure: command,
+        measure: |effort| command(effort, "busy", &busy(ROUNDS)),
+    },
+    Figure {
+        name: "busy/command-primes",
+        what: "a program that works on memory, under `archipelago run`, the whole process",
+        unit: "ms",
+        goal: Goal::RatioAtMost(1.15),
+        peer: Peer::Measured("wasmi's command, no fuel"),
+        measure: |effort| command(effort, "primes", PRIMES),
+    },
+    Figure {
+        name: "busy/metering",
+        what: "the program that computes on the bare engine with fuel, without slices: what metering alone costs",
+        unit: "ms",
+        goal: Goal::Information,
+        peer: Peer::Measured("wasmi in process, no fuel"),
+        measure: metering,
     },
 ];
 
@@ -43,18 +59,25 @@ fn in_process(effort: Effort) -> Result<Samples, Trouble> {
         run(&rt, &InterpreterConfig::isolated(), &program, WasiSetup::new())?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
     };
-    let peer = || {
-        let mut plain = Plain::new(text.as_bytes(), Some(Box::new(sink())))?;
-        let start = Instant::now();
-        plain.run()?;
-        Ok(start.elapsed().as_secs_f64() * 1e3)
-    };
-    turns_against(effort, ours, peer)
+    turns_against(effort, ours, || plain(Plain::new(text.as_bytes(), Some(Box::new(sink())))?))
 }
 
-fn command(effort: Effort) -> Result<Samples, Trouble> {
+/// Milliseconds of one run.
+fn plain(mut program: Plain) -> Result<f64, Trouble> {
+    let start = Instant::now();
+    program.run()?;
+    Ok(start.elapsed().as_secs_f64() * 1e3)
+}
+
+fn metering(effort: Effort) -> Result<Samples, Trouble> {
+    let text = busy(ROUNDS);
+    let ours = || plain(Plain::metered(text.as_bytes(), Some(Box::new(sink())))?);
+    turns_against(effort, ours, || plain(Plain::new(text.as_bytes(), Some(Box::new(sink())))?))
+}
+
+fn command(effort: Effort, name: &str, text: &str) -> Result<Samples, Trouble> {
     let (archipelago, wasmi) = (ours()?, wasmi()?);
-    let file = File::new("busy", &busy(ROUNDS))?;
+    let file = File::new(name, text)?;
     let ours = || {
         let ran = commands::run(&archipelago, ["run".as_ref(), file.path()])?;
         Ok(ran.whole.as_secs_f64() * 1e3)

@@ -10,7 +10,7 @@ use crate::{
     Trouble,
     contend::{both, microsecond, work},
     figure::{Figure, Goal, Peer},
-    measure::{Effort, Samples, turns_against},
+    measure::{Effort, Samples, median, turns_against},
     ops,
     programs::{Plain, busy, load, run},
 };
@@ -37,6 +37,21 @@ pub(super) const FIGURES: &[Figure] = &[
 /// Work of one turn of one thread.
 const MICROSECONDS: u64 = 100_000;
 const ROUNDS: u64 = 5_000_000;
+
+/// What two plain threads must reach over one for the figure to say anything: without a second core that is free,
+/// one thread is as fast as two, whoever runs them.
+const SECOND_CORE: f64 = 1.5;
+
+fn with_two_cores(samples: Samples) -> Result<Samples, Trouble> {
+    match median(&samples.peer) {
+        Some(peer) if peer < SECOND_CORE => {
+            let why =
+                format!("no second core was free: two plain threads were {peer:.2} times as fast as one");
+            Err(why.into())
+        }
+        _ => Ok(samples),
+    }
+}
 
 /// Twice the work in how many times the time.
 fn speed_up(run: impl Fn() -> Result<(), Trouble> + Sync) -> Result<f64, Trouble> {
@@ -71,7 +86,7 @@ fn native(effort: Effort) -> Result<Samples, Trouble> {
             Ok(())
         })
     };
-    turns_against(effort, ours, peer)
+    with_two_cores(turns_against(effort, ours, peer)?)
 }
 
 fn wasm(effort: Effort) -> Result<Samples, Trouble> {
@@ -80,5 +95,5 @@ fn wasm(effort: Effort) -> Result<Samples, Trouble> {
     let program = load(&text)?;
     let ours = || speed_up(|| run(&rt, &InterpreterConfig::isolated(), &program, WasiSetup::new()));
     let peer = || speed_up(|| Plain::new(text.as_bytes(), Some(Box::new(std::io::sink())))?.run());
-    turns_against(effort, ours, peer)
+    with_two_cores(turns_against(effort, ours, peer)?)
 }
