@@ -67,6 +67,31 @@ fn stale_thread_state() {
     });
 }
 
+/// Model 4: entering by a stale thread state, while the slot and its choice of a GIL get their next interpreter.
+#[test]
+fn stale_enter() {
+    model("stale_enter", |rt| {
+        let main = rt.initialize(None).unwrap().main();
+        let state = shared_gil(rt);
+        let other = second(&state);
+        rt.end(state.interpreter(), None).unwrap();
+        let thread = thread::spawn(move || {
+            let mut main = rt.thread_state(main).unwrap();
+            let mut other = other.take();
+            main.attach(|cx| {
+                assert_eq!(cx.enter(&mut other, |_| ()), Err(AttachError::Ended));
+                drop(cx.alloc_plain(1u8));
+            })
+            .unwrap();
+        });
+        let next = own_gil(rt);
+        let ended = rt.end(next.interpreter(), NOW);
+        assert!(matches!(ended, Ok(_) | Err(EndError::StillActive)));
+        thread.join().unwrap();
+        assert!(is_gone(rt, next.interpreter()));
+    });
+}
+
 /// Model 4: a stray count in the slot's next interpreter may complete its end, but does not lose it.
 #[test]
 fn stale_thread_state_against_the_next_end() {

@@ -28,6 +28,8 @@ fn one_state_two_threads() {
                 match raw::attach(rt, state) {
                     Ok(()) => {
                         number.bump();
+                        // Suspended meanwhile, with its record open.
+                        raw::with_token(rt, |cx| cx.detach(|| ())).unwrap();
                         assert!(raw::detach(rt) == Ok(state));
                         1
                     }
