@@ -128,6 +128,21 @@ errors! {
     }
 }
 
+/// Where a thread state is made in order to be attached.
+impl From<ThreadError> for AttachError {
+    fn from(error: ThreadError) -> Self {
+        match error {
+            ThreadError::Finalizing => AttachError::Finalizing,
+            ThreadError::NotReady => AttachError::NotReady,
+            ThreadError::NoMemory => AttachError::NoMemory,
+            ThreadError::InInterrupt => AttachError::InInterrupt,
+            ThreadError::NotAttached => AttachError::NotAttached,
+            ThreadError::InUse => AttachError::AlreadyAttached,
+            ThreadError::NotFound | ThreadError::Stale | ThreadError::NotCleared => AttachError::Ended,
+        }
+    }
+}
+
 errors! {
     /// Why an interpreter was not ended (SPEC L3, L8, L10). Unless the text says otherwise nothing changed.
     pub enum EndError {

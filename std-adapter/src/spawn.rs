@@ -68,7 +68,7 @@ impl Runtime {
         let runtime = self.clone();
         let body = move || {
             // Made on its own thread: a thread state stays on the thread that made it.
-            let mut state = runtime.thread_state(interpreter).map_err(|_| AttachError::Ended)?;
+            let mut state = runtime.thread_state(interpreter)?;
             state.attach(f)
         };
         let thread = thread::Builder::new().spawn(body)?;

@@ -175,13 +175,7 @@ impl<H: Host> Runtime<H> {
             if Session::attached::<H>().is_some() {
                 return Err(AttachError::AlreadyAttached);
             }
-            let mut state = self.new_thread(id, ThreadWhence::Exec).map_err(|error| match error {
-                ThreadError::NoMemory => AttachError::NoMemory,
-                ThreadError::Finalizing => AttachError::Finalizing,
-                ThreadError::NotReady => AttachError::NotReady,
-                ThreadError::InInterrupt => AttachError::InInterrupt,
-                _ => AttachError::Ended,
-            })?;
+            let mut state = self.new_thread(id, ThreadWhence::Exec)?;
             return state.attach(f);
         };
         // SAFETY: the frame that is open keeps its thread state alive.
