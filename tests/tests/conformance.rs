@@ -144,6 +144,7 @@ conformance! {
         a_name_never_leads_to_another_object
         a_name_is_refused_elsewhere
         threads_take_turns_with_one_object
+        a_destructor_that_asks_for_a_token_is_told
         a_destructor_may_use_what_it_owns;
     observers:
         a_life_is_told_in_order
@@ -199,6 +200,7 @@ conformance! {
         an_index_is_assigned_once_and_differs_from_every_other;
     running:
         not_before_but_during_and_not_after
+        whoever_made_it
         main_runs_like_any_other
         background_threads_do_not_count
         a_second_run_is_refused

@@ -392,6 +392,41 @@ pub fn threads_take_turns_with_one_object<H: TestHost>() {
     }
 }
 
+/// SPEC: O1, T5
+/// CPython: test_capi.TestThreadState.test_thread_gilstate_in_clear
+pub fn a_destructor_that_asks_for_a_token_is_told<H: TestHost>() {
+    use archipelago_kernel::{InterpreterId, Runtime, error::AttachError};
+    use std::sync::Weak;
+
+    struct Asks<H: TestHost>(Weak<Runtime<H>>, [InterpreterId; 2], Arc<Mutex<Vec<Result<(), AttachError>>>>);
+    impl<H: TestHost> Drop for Asks<H> {
+        fn drop(&mut self) {
+            if let Some(rt) = self.0.upgrade() {
+                self.2.lock().unwrap().extend(self.1.map(|id| rt.ensure(id, |_| ())));
+            }
+        }
+    }
+    let rt = Arc::new(H::started());
+    for config in presets() {
+        let mut state = rt.create(&config, None).unwrap();
+        let id = state.interpreter();
+        let answers = Arc::default();
+        let asks = || Asks(Arc::downgrade(&rt), [id, rt.main().unwrap()], Arc::clone(&answers));
+        state
+            .attach(|cx| {
+                cx.alloc_plain(asks()).ok().unwrap().release(cx);
+                drop(cx.alloc_plain(asks()));
+            })
+            .unwrap();
+        let running = Err(AttachError::AlreadyAttached);
+        assert_eq!(*answers.lock().unwrap(), [running; 4], "its token is running");
+        answers.lock().unwrap().clear();
+        state.attach(|cx| core::mem::forget(cx.alloc_plain(asks()).ok().unwrap())).unwrap();
+        rt.end(id, None).unwrap();
+        assert_eq!(*answers.lock().unwrap(), [running; 2], "at the end too: neither a hang nor a crash");
+    }
+}
+
 /// SPEC: O1
 pub fn a_destructor_may_use_what_it_owns<H: TestHost>() {
     // Outside things are dropped with the value, in order, once.

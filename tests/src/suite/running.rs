@@ -11,6 +11,7 @@ use archipelago_kernel::{
     config::InterpreterConfig,
     error::{GuestError, LookupError},
     guest::{Fault, GuestTable, Step, Value, Waiting},
+    interpreter::Whence,
 };
 use archipelago_toy_guest::Toy;
 
@@ -53,6 +54,30 @@ pub fn not_before_but_during_and_not_after<H: TestHost>() {
         assert_eq!(interpreter.is_running(), Ok(false));
         rt.end(id, None).unwrap();
         assert_eq!(interpreter.is_running(), Err(LookupError::NotFound));
+    }
+}
+
+/// SPEC: L7, L5
+/// CPython: test_api.TestInterpreterIsRunning.test_created_with_capi
+pub fn whoever_made_it<H: TestHost>() {
+    let rt = H::fresh();
+    let main = rt.initialize(Some(GuestTable::of::<Toy>())).unwrap().main();
+    let table = Some(GuestTable::of::<Toy>());
+    let foreign = rt.create_as(&InterpreterConfig::legacy(), table, Whence::CApi).unwrap().interpreter();
+    // Asked by itself, by main and by nobody.
+    for id in [main, foreign] {
+        let interpreter = rt.interpreter(id).unwrap();
+        let mut state = rt.thread_state(id).unwrap();
+        let seen = |state: &mut archipelago_kernel::ThreadState<'_, H>| {
+            let inside = state.attach(|cx| cx.is_running());
+            let in_main = rt.ensure(main, |_| interpreter.is_running());
+            [inside.ok(), in_main.unwrap().ok(), interpreter.is_running().ok()]
+        };
+        assert_eq!(seen(&mut state), [Some(false); 3]);
+        assert_eq!(state.attach(|cx| cx.exec(b"yield; halt")), Ok(Step::Yielded));
+        assert_eq!(seen(&mut state), [Some(true); 3]);
+        assert!(state.attach(|cx| cx.resume()).unwrap().is_over());
+        assert_eq!(seen(&mut state), [Some(false); 3]);
     }
 }
 
