@@ -1,8 +1,8 @@
 //! The loom host.
 #![allow(unsafe_code)]
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::{cell::Cell, time::Duration};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use archipelago_kernel::{
     Host,

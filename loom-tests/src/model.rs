@@ -1,13 +1,8 @@
 //! Running a model.
 #![allow(unsafe_code)]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::{sync::Arc, time::Instant};
 
 use archipelago_kernel::{Runtime, ThreadState, config::InterpreterConfig, host::RawLock};
 

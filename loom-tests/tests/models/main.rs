@@ -3,6 +3,7 @@
 
 mod attach;
 mod end;
+mod objects;
 mod pending;
 mod raw;
 mod registry;

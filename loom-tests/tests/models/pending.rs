@@ -1,8 +1,8 @@
 //! Group e: pending calls.
 #![allow(unsafe_code)]
 
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use archipelago_kernel::{
     Attached,
