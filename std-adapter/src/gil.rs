@@ -46,7 +46,14 @@ impl ParkingGil {
 
     #[inline]
     fn take(&self) -> bool {
-        self.0.compare_exchange_weak(0, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.0.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes it if it is free, also past threads that wait.
+    #[cold]
+    fn overtake(&self) -> bool {
+        let free = |state| (state & LOCKED == 0).then_some(state | LOCKED);
+        self.0.try_update(Ordering::Acquire, Ordering::Relaxed, free).is_ok()
     }
 
     /// Waits until the lock is held, or until `until`: whether it is held.
@@ -149,8 +156,7 @@ unsafe impl RawGil for ParkingGil {
 
     #[inline]
     fn try_lock(&self) -> Option<()> {
-        let free = |state| (state & LOCKED == 0).then_some(state | LOCKED);
-        self.0.try_update(Ordering::Acquire, Ordering::Relaxed, free).ok().map(drop)
+        (self.take() || self.overtake()).then_some(())
     }
 
     #[inline]
