@@ -148,6 +148,8 @@ impl Wasm {
         program: &Program,
         setup: WasiSetup,
     ) -> Result<(), SpawnError> {
+        // First, so that nothing is charged where the thread's data cannot be had.
+        cx.guest::<Wasm>().map_err(SpawnError::Guest)?;
         Self::unload(cx);
         let instance = Instance::new(program, setup, cx.available()).map_err(SpawnError::Start)?;
         let charged = instance.charged();

@@ -88,9 +88,7 @@ impl<H: Host> Gil<H> {
     pub(crate) fn take(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
         match self.raw.try_lock() {
             Some(held) => self.install(held, me, interpreter),
-            None => {
-                self.wait(me, interpreter, Some(rt.host().clock()), self.switches.load(Ordering::Relaxed))
-            }
+            None => self.wait(me, interpreter, Some(rt), self.switches.load(Ordering::Relaxed)),
         }
     }
 
@@ -134,7 +132,7 @@ impl<H: Host> Gil<H> {
         &self,
         me: &ThreadSlot,
         interpreter: &InterpreterHead,
-        clock: Option<&H::Clock>,
+        timed: Option<&Runtime<H>>,
         mut seen: usize,
     ) {
         /// Holds the GIL from its drop on.
@@ -161,7 +159,11 @@ impl<H: Host> Gil<H> {
         if H::GilPolicy::ASKS_ONCE {
             fence(Ordering::SeqCst);
         }
-        let start = clock.map(|clock| (clock, clock.now()));
+        // Inside the guard: the host may panic here.
+        let start = timed.map(|rt| {
+            let clock = rt.host().clock();
+            (clock, clock.now())
+        });
         hold.held = Some(H::GilPolicy::wait(&self.raw, self.interval(), &mut || {
             let now = self.switches.load(Ordering::Relaxed);
             // A switch since the last look means that the holder has not had its whole interval yet.
@@ -190,15 +192,28 @@ impl<H: Host> Gil<H> {
         unsafe { self.held.take().unwrap_unchecked() }
     }
 
-    /// Lets the GIL go.
+    /// Lets the GIL go: to a waiter, if one asked and the lock can; else to whoever runs first.
     ///
     /// # Safety
-    /// This thread holds this GIL.
+    /// This thread holds this GIL through `me`.
     #[inline]
-    pub(crate) unsafe fn release(&self) {
+    pub(crate) unsafe fn release(&self, me: &ThreadSlot) {
         let held = self.take_back();
         // SAFETY: `held` comes from the acquisition in `take` on this thread.
-        unsafe { self.raw.unlock(held) }
+        unsafe {
+            if me.breaker.bits() & DROP_GIL == 0 {
+                self.raw.unlock(held);
+            } else {
+                self.release_asked(me, held);
+            }
+        }
+    }
+
+    #[cold]
+    unsafe fn release_asked(&self, me: &ThreadSlot, held: <H::Gil as RawGil>::Held) {
+        me.breaker.take(DROP_GIL);
+        // SAFETY: passed on.
+        unsafe { H::GilPolicy::hand_over(&self.raw, held) }
     }
 
     /// Answers a drop request: somebody who waits gets the GIL, then this thread takes it again.
@@ -216,7 +231,7 @@ impl<H: Host> Gil<H> {
                 let Retake(gil, rt, me, interpreter, seen) = *self;
                 match gil.raw.try_lock() {
                     Some(held) => gil.install(held, me, interpreter),
-                    None => gil.wait(me, interpreter, Some(rt.host().clock()), seen),
+                    None => gil.wait(me, interpreter, Some(rt), seen),
                 }
             }
         }

@@ -18,6 +18,7 @@ use crate::{
     memory::Ledger,
     observe::Event,
     runtime::Runtime,
+    sync::Ordering,
     thread::{
         Attached,
         place::Place,
@@ -249,18 +250,26 @@ impl<H: Host> Drop for Finish<'_, H> {
         slot.guest.set(ptr::null_mut());
         slot.frame_eval.set(None);
         slot.head.pending.forget();
+        // Where a panic kept the table from being given back, the sweep took its memory.
+        slot.globals.abandon();
         rt.locked(|registry| {
+            // At its last generation a slot is retired: a port of long ago must not reach a new tenant.
+            let mut reusable = slot.head.generation.load(Ordering::Relaxed) != u32::MAX;
             rt.disarm(registry, slot);
             // SAFETY: under the lock the list is stable, and its slots are type-stable.
             while let Some(thread) = unsafe { slot.head.threads.get().as_ref() } {
-                let reusable = registry.remove_thread(thread, &slot.head);
-                if reusable && !ptr::eq(thread, &slot.reserve) {
+                let again = registry.remove_thread(thread, &slot.head);
+                if ptr::eq(thread, &slot.reserve) {
+                    reusable &= again;
+                } else if again {
                     registry.free_thread_slot(ptr::from_ref(thread).cast_mut());
                 }
             }
             registry.remove(&slot.head);
             slot.head.word.finish();
-            registry.free_interpreter_slot(ptr::from_ref(slot).cast_mut().cast());
+            if reusable {
+                registry.free_interpreter_slot(ptr::from_ref(slot).cast_mut().cast());
+            }
         });
     }
 }

@@ -47,6 +47,10 @@ pub(crate) struct InterpreterSlot<H: Host> {
     pub(crate) reserve: ThreadSlot,
 }
 
+// SAFETY: each field's rule (const, lock, GIL; docs/soundness/slots.md) orders its accesses; locks, GILs, heaps and what
+// else the host supplies here may be used from any thread in turn (bounds of their traits).
+unsafe impl<H: Host> Sync for InterpreterSlot<H> {}
+
 impl<H: Host> InterpreterSlot<H> {
     pub(crate) fn new() -> Self {
         InterpreterSlot {

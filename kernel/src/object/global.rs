@@ -134,6 +134,12 @@ impl GlobalTable {
         if let Some(table) = NonNull::new(self.entries.replace(ptr::null_mut())) {
             self.free_table(cx, table);
         }
+        self.abandon();
+    }
+
+    /// Forgets the table, whose memory is given back by the sweep or is already.
+    pub(crate) fn abandon(&self) {
+        self.entries.set(ptr::null_mut());
         self.capacity.set(0);
         self.len.set(0);
         self.free.set(NONE);

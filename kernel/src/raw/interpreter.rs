@@ -176,9 +176,17 @@ pub unsafe fn interpreter_clear<H: Host>(
 ) -> Result<Ledger, EndError> {
     let place = begin(rt, state, patience)?;
     let mut ledger = Ledger::default();
+    /// Also where a destructor of the guest panics: what is left is to be deleted.
+    struct Cleared<'rt, H: Host>(Place<'rt, H>);
+    impl<H: Host> Drop for Cleared<'_, H> {
+        fn drop(&mut self) {
+            self.0.rt.locked(|_| self.0.interpreter.head.cleared.set(true));
+        }
+    }
+    let cleared = Cleared(place);
     // SAFETY: the phase is CLEARING, so this thread alone is in the interpreter; it holds the GIL through `place`.
     unsafe { end::clear_on(place, &mut ledger) };
-    rt.locked(|_| place.interpreter.head.cleared.set(true));
+    drop(cleared);
     Ok(ledger)
 }
 

@@ -7,7 +7,7 @@ use core::{marker::PhantomData, mem, ptr};
 use crate::{
     error::{AttachError, ThreadError},
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot},
+    interpreter::{InterpreterId, InterpreterSlot, Phase},
     runtime::Runtime,
     thread::{Attached, Status, ThreadState, ThreadWhence, place::Place, session::Session, slot::ThreadSlot},
 };
@@ -296,7 +296,7 @@ pub unsafe fn swap<H: Host>(
 /// Runs `f` with a token for the thread state that is attached by the raw layer.
 ///
 /// # Errors
-/// `NotAttached` if none is.
+/// `NotAttached` if none is; `Finalizing` if its interpreter was cleared.
 ///
 /// # Safety
 /// \[R1\], see [`raw`](crate::raw). `f` does not use the raw layer but inside `detach`.
@@ -305,6 +305,10 @@ pub unsafe fn with_token<H: Host, R>(
     f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
 ) -> Result<R, AttachError> {
     let place = innermost(rt).ok_or(AttachError::NotAttached)?;
+    // What `interpreter_clear` swept must not be filled again.
+    if place.interpreter.head.word.phase() == Phase::Clearing {
+        return Err(AttachError::Finalizing);
+    }
     // SAFETY: the raw attach counts an activation and holds the GIL through this place; it has no token of its
     // own, so the new one is unique.
     Ok(unsafe { place.frame(true, f) })

@@ -168,7 +168,7 @@ impl<'rt, H: Host> Place<'rt, H> {
     pub(crate) fn drop_gil(self, status: Status) {
         self.thread.set_status(status);
         // SAFETY: [T1] every caller opened this place on this thread, so this thread holds the GIL.
-        unsafe { self.interpreter.gil().release() }
+        unsafe { self.interpreter.gil().release(self.thread) }
     }
 
     /// Lets the GIL go while `f` runs, and takes it back, with the token of `session` lent.

@@ -71,6 +71,9 @@ pub(crate) struct ThreadSlot {
     pub(crate) session: Session,
 }
 
+// SAFETY: each field's rule (const, lock, GIL; docs/soundness/slots.md) orders its accesses.
+unsafe impl Sync for ThreadSlot {}
+
 impl ThreadSlot {
     const_unless_loom! {
         pub(crate) const fn new() -> Self {

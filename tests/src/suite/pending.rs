@@ -150,6 +150,7 @@ pub fn a_call_that_panics_does_not_block_the_rest<H: TestHost>() {
         // Nor does it keep the interpreter's memory when it comes at the end.
         port.add(forever(PendingCall::new(panics::<H>, 0))).unwrap();
         port.add(log.call(2)).unwrap();
+        let name = state.attach(|cx| cx.global(cx.alloc_plain(7u8).unwrap()).ok().unwrap()).unwrap();
         let id = state.interpreter();
         assert!(catch_unwind(AssertUnwindSafe(|| rt.end(id, None))).is_err());
         assert_eq!(state.attach(|_| ()), Err(archipelago_kernel::error::AttachError::Ended));
@@ -157,6 +158,13 @@ pub fn a_call_that_panics_does_not_block_the_rest<H: TestHost>() {
         let mut next = rt.create(&config, None).unwrap();
         assert_eq!(next.attach(|cx| cx.safepoint()), Ok(Ok(())));
         assert_eq!(log.values(), [1]);
+        // Nor does it find that one's table of names, whose memory is gone.
+        let renamed = next.attach(|cx| {
+            assert!(cx.local(&name).is_err());
+            let other = cx.global(cx.alloc_plain(8u8).unwrap()).ok().unwrap();
+            *cx.local(&other).unwrap().get()
+        });
+        assert_eq!(renamed, Ok(8));
     }
 }
 
