@@ -31,7 +31,7 @@ pub(super) const FIGURES: &[Figure] = &[
         name: "attach",
         what: "a whole frame: activation, GIL, token, and back",
         unit: "ns",
-        goal: Goal::Information,
+        goal: Goal::AtMost(30.0),
         peer: Peer::Cited { name: "CPython PyGILState_Ensure+Release, own thread state", median: 43.1 },
         measure: attach,
     },
