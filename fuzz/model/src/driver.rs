@@ -476,8 +476,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
             Operation::Release { object } => {
                 let Some(at) = at(object) else { return true };
                 let (key, object) = objects.swap_remove(at);
-                self.model.drop_reference(key);
-                self.model.settle_now(here);
+                self.model.release(key);
                 object.release(cx);
             }
             Operation::Forget { object } => {

@@ -563,15 +563,26 @@ impl Model {
         self.names[name].is_live = false;
         self.interpreters[from].free += 1;
         self.drop_reference(object);
-        self.settle_now(from);
-        Ok(())
-    }
-
-    /// As [`settle`](Self::settle), by the innermost frame.
-    pub(crate) fn settle_now(&mut self, key: Key) {
         if let Some(frame) = self.frames.last() {
             self.threads[frame.thread].owed = false;
         }
-        self.settle(key);
+        self.settle(from);
+        Ok(())
+    }
+
+    /// A reference is released under the innermost token, which then looks at what its thread state owes.
+    pub(crate) fn release(&mut self, key: Key) {
+        let object = &mut self.objects[key];
+        let interpreter = object.interpreter;
+        object.count -= 1;
+        if object.count == 0 {
+            object.is_alive = false;
+            self.interpreters[interpreter].account.give(Domain::Object, self.sizes.object);
+        }
+        if let Some(frame) = self.frames.last()
+            && core::mem::take(&mut self.threads[frame.thread].owed)
+        {
+            self.settle(interpreter);
+        }
     }
 }
