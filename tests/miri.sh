@@ -13,7 +13,7 @@ run() { # name, Miri's flags, what to test
 
 tests=(-p archipelago-tests)
 run "backends" "" -p archipelago-alloc-blocks -p archipelago-alloc-linked-list -p archipelago-alloc-system
-run "out of memory, lying hosts, traps; stacked borrows" "" "${tests[@]}" --test oom --test lying --test traps
+run "out of memory, lying hosts, traps, the model; stacked borrows" "" "${tests[@]}" --test oom --test lying --test traps --test model
 run "statics and wrapped domains; stacked borrows" "" "${tests[@]}" --test statics --test wrapped
 # The bare host's region is one allocation, in which tree borrows are slow.
 run "conformance on the bare host; stacked borrows" "" "${tests[@]}" --test conformance bare_host
