@@ -45,7 +45,7 @@ checks() {
 
 test_() {
     say "tests"
-    cargo test --workspace
+    cargo test --workspace --no-fail-fast
 }
 
 loom() {
@@ -60,8 +60,11 @@ miri() {
 }
 
 targets() {
-    say "bare-metal builds"
+    say "bare-metal builds and fuzz targets"
     bash tests/firmware/build-targets.sh
+    # The fuzz targets compile; libFuzzer itself is left out.
+    CUSTOM_LIBFUZZER_PATH=none/libFuzzer.a cargo check --quiet --locked \
+        --manifest-path fuzz/cargo-fuzz/Cargo.toml --target-dir target/fuzz-check
 }
 
 firmware() {

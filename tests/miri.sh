@@ -12,10 +12,12 @@ run() { # name, Miri's flags, what to test
 }
 
 tests=(-p archipelago-tests)
-run "backends" "" -p archipelago-alloc-blocks -p archipelago-alloc-linked-list -p archipelago-alloc-system
+run "backends" "" -p archipelago-alloc-slab -p archipelago-alloc-linked-list -p archipelago-alloc-system -p archipelago-alloc-pool
+run "misuse, traces and tables; stacked borrows" "" -p archipelago-alloc-hooks --test misuse --test trace --test dynamic
+run "wrappers of wrappers; stacked borrows" "" -p archipelago-alloc-hooks --test suite -- all_of_them:: trace_raw::four_threads
 run "out of memory, lying hosts, traps, the model; stacked borrows" "" "${tests[@]}" --test oom --test lying --test traps --test model
 run "statics and wrapped domains; stacked borrows" "" "${tests[@]}" --test statics --test wrapped
 # The bare host's region is one allocation, in which tree borrows are slow.
 run "conformance on the bare host; stacked borrows" "" "${tests[@]}" --test conformance bare_host
 run "conformance on the std host; tree borrows" "-Zmiri-tree-borrows" "${tests[@]}" --test conformance std_host
-run "backends and out of memory; 32 bits" "" --target i686-unknown-linux-gnu -p archipelago-alloc-blocks -p archipelago-tests --test suite --test oom
+run "backends and out of memory; 32 bits" "" --target i686-unknown-linux-gnu -p archipelago-alloc-slab -p archipelago-tests --test suite --test oom

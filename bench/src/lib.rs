@@ -21,10 +21,12 @@ pub mod commands;
 pub mod contend;
 pub mod figure;
 pub mod figures;
+pub mod heap;
 pub mod measure;
 pub mod ops;
 pub mod process;
 pub mod programs;
+pub mod recorder;
 pub mod report;
 
 use core::fmt;

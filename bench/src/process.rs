@@ -10,10 +10,44 @@ use crate::Trouble;
 /// # Errors
 /// Where there is no `/proc`.
 pub fn resident() -> Result<u64, Trouble> {
+    status("VmRSS")
+}
+
+fn status(field: &str) -> Result<u64, Trouble> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc")?;
-    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(field)).ok_or("a field is missing in /proc")?;
+    let kilobytes: u64 = line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse()?;
     Ok(kilobytes * 1024)
+}
+
+/// The most memory of this process that was resident at a time, in bytes, since [`forget_peak`].
+///
+/// # Errors
+/// Where there is no `/proc`.
+pub fn peak() -> Result<u64, Trouble> {
+    status("VmHWM")
+}
+
+/// From here on the [`peak`] is measured anew.
+///
+/// # Errors
+/// Where there is no `/proc`, or it is not writable.
+pub fn forget_peak() -> Result<(), Trouble> {
+    Ok(fs::write("/proc/self/clear_refs", "5")?)
+}
+
+/// Asks the C library to return what is free to the operating system: it keeps what lies below something live.
+#[allow(unsafe_code)]
+pub fn return_free_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        unsafe extern "C" {
+            safe fn malloc_trim(pad: usize) -> i32;
+        }
+        // Whether there was anything to return is not asked.
+        let _some = malloc_trim(0);
+    }
 }
 
 /// Processor time that this process used, all threads together, to a hundredth of a second.

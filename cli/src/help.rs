@@ -15,7 +15,8 @@ under its own GIL, so that programs run in parallel. ARGS are given to every pro
 options:
   --gil own|shared            a GIL for each interpreter (default), or main's GIL for all of them
   --memory-limit SIZE         the most memory an interpreter may hold: bytes, or with KiB, MiB or GiB
-  --timeout DURATION          end an interpreter after this time: 500ms, 10s, 1.5h (us, ms, s, m, h)
+  --timeout DURATION          end an interpreter after this time: 500ms, 10s, 1.5h (us, ms, s, m, h);
+                              loading its program does not count
   --fuel N                    end an interpreter after N units of work (about one per instruction)
   --switch-interval DURATION  how long a GIL is kept while another thread waits for it (default 5ms)
   --repeat N                  run N interpreters of each program
@@ -25,7 +26,7 @@ options:
 const OPTIONS: &str = "
   --dir HOST[::GUEST]         open a directory to the programs, under the name GUEST (default: HOST); repeatable
   --env NAME=VALUE            set an environment variable of the programs; repeatable
-  --stats                     print what each interpreter used, on standard error
+  --stats                     print what each interpreter used, memory by domain too, on standard error
   -h, --help                  print this
   -V, --version               print the version
 

@@ -3,7 +3,10 @@
 use core::time::Duration;
 use std::{io, sync::Arc, time::Instant};
 
-use archipelago::{Attached, GuestTable, InterpreterConfig, Runtime, ThreadState, kernel::guest::Step};
+use archipelago::{
+    Attached, GuestTable, InterpreterConfig, Runtime, ThreadState,
+    kernel::{guest::Step, memory::Domain},
+};
 use archipelago_guest_wasm::{Engine, Output, Program, WakeFd, Wasm};
 
 use crate::{
@@ -54,6 +57,8 @@ pub struct Outcome {
     pub fuel: u64,
     /// The most bytes it held.
     pub peak: usize,
+    /// The most bytes it held of each domain: what its engine took, buffers and tables, objects.
+    pub peaks: [usize; 3],
 }
 
 /// Runs interpreter `number`.
@@ -69,6 +74,7 @@ pub fn run(context: &Context, number: usize) -> Outcome {
         switches: 0,
         fuel: 0,
         peak: 0,
+        peaks: [0; 3],
     };
     let program = context.plan.source(number).program(&context.engine);
     outcome.loaded = program.is_ok();
@@ -94,6 +100,10 @@ fn live(context: &Context, program: &Program, outcome: &mut Outcome) -> Result<(
     };
     if let Ok(stats) = interpreter.stats() {
         (outcome.waited, outcome.waits, outcome.switches) = (stats.waited, stats.waits, stats.switches);
+    }
+    // What the end itself takes is in the peak over all domains only.
+    if let Ok(usage) = interpreter.usage() {
+        outcome.peaks = Domain::ALL.map(|domain| usage.domain(domain).peak);
     }
     drop(state);
     let ledger = interpreter.end(None).map_err(|error| internal(&error))?;

@@ -62,7 +62,8 @@ impl Plan {
             .with_memory_limit(self.options.memory_limit)
             .with_deadline(self.options.timeout)
             .with_fuel(self.options.fuel)
-            .with_switch_interval(self.options.switch_interval)
+            // A shared GIL has main's.
+            .with_switch_interval(self.options.switch_interval.filter(|_| self.options.gil == GilChoice::Own))
     }
 
     /// What the program of interpreter `number` is given.

@@ -36,11 +36,9 @@ fn prepare(plan: Plan) -> Result<(Context, Report), archipelago::Error> {
         _ => Some([Arc::new(Stream::new(Descriptor::stdout()?)), Arc::clone(&stderr)]),
     };
     let runtime = Runtime::new()?;
-    if let (GilChoice::Shared, Some(interval), Some(main)) =
-        (plan.options().gil, plan.options().switch_interval, runtime.main())
-    {
+    if let (GilChoice::Shared, Some(interval)) = (plan.options().gil, plan.options().switch_interval) {
         // The interval belongs to the GIL, and that is main's.
-        runtime.thread_state(main)?.attach(|cx| cx.set_switch_interval(interval))?;
+        runtime.thread_state(runtime.main()?)?.attach(|cx| cx.set_switch_interval(interval))?;
     }
     let stop = Arc::new(Stop::new()?);
     let report = Report::new(&plan, stderr, Arc::clone(&stop));

@@ -82,11 +82,11 @@ impl Watch {
 }
 
 fn interrupt_all(runtime: &Runtime) {
-    let Some(main) = runtime.main() else { return };
-    let mut names = Vec::new();
+    // Lookups fail in an interrupt handler only, and where the runtime is gone.
+    let (Ok(main), Ok(count)) = (runtime.main(), runtime.count()) else { return };
     // Room for those that are created meanwhile: they look whether to stop after they are listed.
-    names.resize(runtime.count() + 64, main);
-    let count = runtime.list(&mut names).min(names.len());
+    let mut names = vec![main; count + 64];
+    let Ok(count) = runtime.list(&mut names) else { return };
     for id in names.iter().take(count).filter(|id| !id.is_main()) {
         if let Ok(interpreter) = runtime.interpreter(*id) {
             // The only failure is that it has just ended.

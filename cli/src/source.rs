@@ -1,17 +1,19 @@
 //! The files that are named as programs, each loaded once, by the first interpreter that needs it.
 
 use std::{
-    fs::File,
+    fs::{File, FileType},
     io::{self, Read},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
 use archipelago_guest_wasm::{Engine, LoadError, Program};
+use rustix::fs::{Mode, OFlags, open};
 
 use crate::{failure::Failure, status::Status};
 
-/// A larger file is no program, but perhaps a device that has no end.
+/// A larger file is no program that could be compiled.
 const LARGEST_FILE: u64 = 512 << 20;
 
 /// One program.
@@ -56,11 +58,27 @@ fn load(engine: &Engine, path: &Path) -> Result<Program, Failure> {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let mut bytes = Vec::with_capacity(file.metadata()?.len().min(LARGEST_FILE) as usize);
+    // Opening a named pipe would wait for its other end, where neither Ctrl-C nor a time-out is seen.
+    let file: File = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?.into();
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        let kind = kind(metadata.file_type());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not a regular file")));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len().min(LARGEST_FILE) as usize);
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 512 MiB"));
     }
     Ok(bytes)
+}
+
+/// What is no regular file, in words.
+fn kind(file_type: FileType) -> &'static str {
+    match file_type {
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a pipe",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
 }

@@ -52,10 +52,11 @@ impl Table {
         self.fuel = self.fuel.saturating_add(outcome.fuel);
         self.peak = self.peak.max(outcome.peak);
         if outcome.number <= MOST_ROWS {
-            let Outcome { number, wall, waited, waits, switches, fuel, peak, .. } = outcome;
+            let Outcome { number, wall, waited, waits, switches, fuel, peak, peaks, .. } = outcome;
+            let [raw, mem, object] = peaks;
             let (wall, waited, exit) = (milliseconds(*wall), milliseconds(*waited), status.word());
             let row = format!(
-                "{number:>11} {wall:>12.3} {waited:>12.3} {waits:>8} {switches:>8} {fuel:>13} {peak:>12}  {exit:<14} {}\n",
+                "{number:>11} {wall:>12.3} {waited:>12.3} {waits:>8} {switches:>8} {fuel:>13} {peak:>12} {raw:>12} {mem:>10} {object:>10}  {exit:<14} {}\n",
                 path.display()
             );
             self.rows.push((*number, row));
@@ -67,7 +68,7 @@ impl Table {
         let mut rows: Vec<_> = self.rows.iter().collect();
         rows.sort_by_key(|(number, _)| *number);
         let mut text = format!(
-            "{:>11} {:>12} {:>12} {:>8} {:>8} {:>13} {:>12}  {:<14} {}\n",
+            "{:>11} {:>12} {:>12} {:>8} {:>8} {:>13} {:>12} {:>12} {:>10} {:>10}  {:<14} {}\n",
             "interpreter",
             "wall ms",
             "GIL wait ms",
@@ -75,6 +76,9 @@ impl Table {
             "switches",
             "fuel",
             "peak bytes",
+            "raw",
+            "mem",
+            "object",
             "exit",
             "program"
         );

@@ -3,7 +3,8 @@
 mod common;
 
 use common::*;
-use std::{io, process::Stdio};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use std::{fs, io, process::Stdio};
 
 /// Runs one program, and checks its status and that its report has these words.
 #[track_caller]
@@ -50,7 +51,17 @@ fn the_command_line_is_wrong() {
 fn the_file_cannot_be_read() {
     fails(&["run", "no/such/file.wat"], 3, &["no/such/file.wat: cannot read: ", "check the path"]);
     fails(&["run", "samples"], 3, &["samples: cannot read: ", "name a .wasm or .wat file"]);
-    fails(&["run", "/dev/zero"], 3, &["larger than 512 MiB"]);
+    fails(&["run", "samples"], 3, &["it is a directory, not a regular file"]);
+    fails(&["run", "/dev/zero"], 3, &["it is a device, not a regular file", "name a .wasm or .wat file"]);
+}
+
+#[test]
+fn a_pipe_is_no_program_and_is_not_waited_for() {
+    let pipe = format!("{}.pipe", file("piped.wasm", ""));
+    // An earlier run may have left it.
+    let _gone = fs::remove_file(&pipe);
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    fails(&["run", &pipe], 3, &["cannot read: it is a pipe, not a regular file", "name a .wasm"]);
 }
 
 #[test]

@@ -52,6 +52,10 @@ fn interpreters_have_a_line_each_in_the_statistics() {
     assert!(rows[0].trim_start().starts_with("1 ") && rows[0].contains(" ok "));
     assert!(rows[1].trim_start().starts_with("2 ") && rows[1].contains(" trap "));
     assert!(ran.stderr.contains("total: 2 interpreters, 1 ok, 1 trap; "));
+    let cells: Vec<_> = rows[0].split_whitespace().collect();
+    let [peak, raw, mem, object] = [6, 7, 8, 9].map(|n: usize| cells[n].parse::<usize>().expect("bytes"));
+    assert!(raw > 0 && mem > 0 && peak >= raw.max(mem).max(object), "the peak of each domain: {}", rows[0]);
+    assert!(peak <= raw + mem + object + 4096, "{}", rows[0]);
     let alone = run(&["run", &sample("hello"), "--stats"]);
     assert!(alone.stderr.contains("total: 1 interpreters, 1 ok; "));
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     interpreter::InterpreterId,
-    memory::{AllocError, Domain},
+    memory::{AllocError, Domain, LimitError},
 };
 
 errors! {
@@ -25,6 +25,10 @@ errors! {
         WrongType = 0x0106 => "config: the value has the wrong type for this setting: flags want a bool, gil wants a string, limits want a number",
         /// The text for `gil` is not one of its names.
         BadGilName = 0x0107 => "config: gil wants one of: default, shared, own",
+        /// The soft memory limit is above the hard one.
+        SoftLimitAboveHard = 0x010a => "config: memory_soft_limit is above memory_limit and could never be met: lower it, or raise memory_limit",
+        /// A shared GIL has its owner's switch interval.
+        IntervalOfSharedGil = 0x0109 => "config: switch_interval is set but the GIL is shared, and its interval is main's: set it there, or use an own GIL",
         /// The switch interval or the deadline is longer than the host's clock can tell.
         DurationTooLong = 0x0108 => "config: a duration is longer than the host's clock can tell: see Clock::MAX",
     }
@@ -43,6 +47,8 @@ errors! {
         StillActive = 0x0206 => "runtime: threads are still active in an interpreter: let them return, then call finalize again",
         /// Asked inside an interrupt handler.
         InInterrupt = 0x0207 => "runtime: not allowed inside an interrupt handler: do it from a thread",
+        /// The time limit is longer than the host's clock can tell, or there is no clock.
+        TooLong = 0x0209 => "runtime: the time limit is longer than the host's clock can tell, or the host has no clock: use zero or no limit, see Clock::MAX",
         /// This thread has a frame of one of its interpreters open and would wait for itself.
         WouldDeadlock = 0x0208 => "runtime: this thread has a frame of an interpreter open and would wait for itself: return from it first",
     }
@@ -125,6 +131,8 @@ errors! {
         NotReady = 0x050a => "attach: the interpreter is still being created: wait until create returned",
         /// `bound_to_thread` is on, and another thread was attached first (SPEC C7).
         WrongThread = 0x050b => "attach: bound_to_thread is on in this interpreter's config and another thread was attached first: run it there",
+        /// `always_new_thread` is on, and this thread is in the middle of another interpreter (SPEC C7).
+        NeedsNewThread = 0x050c => "attach: always_new_thread is on in this interpreter's config and this thread is in the middle of another interpreter: run it on a thread of its own",
     }
 }
 
@@ -172,6 +180,8 @@ errors! {
         NotAttached = 0x060c => "end: the thread state given must be attached on this thread",
         /// Thread states are left where the low-level delete wants none.
         ThreadsLeft = 0x060d => "end: thread states are left: clear the interpreter first",
+        /// The time limit is longer than the host's clock can tell, or there is no clock.
+        TooLong = 0x060f => "end: the time limit is longer than the host's clock can tell, or the host has no clock: use zero or no limit, see Clock::MAX",
         /// The low-level delete wants a cleared interpreter.
         NotCleared = 0x060e => "end: the interpreter must be cleared before it is deleted",
     }
@@ -189,7 +199,7 @@ errors! {
         /// The count would fall below zero.
         NotReferenced = 0x0704 => "lookup: the interpreter has no reference to give back",
         /// Asked inside an interrupt handler.
-        InInterrupt = 0x0705 => "lookup: not allowed inside an interrupt handler: look it up before, and keep a pending port",
+        InInterrupt = 0x0705 => "lookup: not allowed inside an interrupt handler: look it up before, and keep a port",
     }
 }
 
@@ -339,6 +349,8 @@ pub enum Error {
     Deadline(DeadlineError),
     /// See [`AllocError`].
     Alloc(AllocError),
+    /// See [`LimitError`].
+    Limit(LimitError),
 }
 
 macro_rules! umbrella {
@@ -369,7 +381,7 @@ macro_rules! umbrella {
 umbrella! {
     Config(ConfigError), Runtime(RuntimeError), Create(CreateError), Thread(ThreadError), Attach(AttachError),
     End(EndError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
-    Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError),
+    Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
 }
 
 impl core::fmt::Display for AllocError {

@@ -5,6 +5,7 @@
 #[macro_use]
 mod macros;
 
+pub mod collections;
 pub mod config;
 pub mod error;
 pub mod eval;

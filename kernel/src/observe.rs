@@ -26,13 +26,13 @@ pub enum Event<'a> {
         /// Who asks.
         whence: Whence,
     },
-    /// An interpreter was created.
+    /// An interpreter was created, and can be used. A panic of the observer undoes it, and nobody is told.
     InterpreterCreated {
         /// Its name.
         id: InterpreterId,
     },
-    /// An interpreter is about to be ended and cleared (`cpython.PyInterpreterState_Clear`). May be vetoed,
-    /// except while the runtime finalizes.
+    /// An interpreter is about to be ended and cleared (`cpython.PyInterpreterState_Clear`): told by the end that
+    /// goes on, of those that were asked for. May be vetoed, except while the runtime finalizes.
     InterpreterClearing {
         /// Its name.
         id: InterpreterId,

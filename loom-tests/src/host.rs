@@ -2,40 +2,52 @@
 #![allow(unsafe_code)]
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use core::{cell::Cell, time::Duration};
+use core::{cell::Cell, marker::PhantomData, time::Duration};
 
 use archipelago_kernel::{
     Host,
-    gil::{Blocking, GilPolicy},
-    host::{NoClock, RawGil},
+    gil::{Blocking, GilPolicy, Interval},
+    host::RawGil,
+};
+use loom::sync::atomic::AtomicUsize;
+
+use crate::{
+    parts::{LoomGil, LoomHeap, LoomLock, LoomPark, LoomRaw, LoomSlot, thread_id},
+    time::LoomClock,
+    timed_gil::LoomTimedGil,
 };
 
-use crate::parts::{LoomGil, LoomHeap, LoomLock, LoomPark, LoomRaw, LoomSlot, thread_id};
-
-/// A host whose locks, waits and thread-locals are loom's. It has no clock.
-pub struct LoomHost {
+/// A host whose locks, waits and thread-locals are loom's, with one of the two kinds of GIL: [`LoomGil`] goes by the
+/// policy [`Blocking`], [`LoomTimedGil`] by [`Interval`].
+pub struct LoomHost<G = LoomGil> {
     park: LoomPark,
+    clock: LoomClock,
     cycles: AtomicU64,
+    gil: PhantomData<fn() -> G>,
 }
 
-impl LoomHost {
+impl<G> LoomHost<G> {
     pub(crate) fn new() -> Self {
-        LoomHost { park: LoomPark::new(), cycles: AtomicU64::new(1) }
+        let clock = LoomClock::new();
+        LoomHost { park: LoomPark::new(clock.clone()), clock, cycles: AtomicU64::new(1), gil: PhantomData }
     }
 }
 
-impl Host for LoomHost {
+impl<G: RawGil> Host for LoomHost<G>
+where
+    Watched: GilPolicy<G>,
+{
     type Lock = LoomLock;
-    type Gil = LoomGil;
+    type Gil = G;
     type GilPolicy = Watched;
     type Park = LoomPark;
-    type Clock = NoClock;
+    type Clock = LoomClock;
     type Raw = LoomRaw;
     type Heap = LoomHeap;
     type Slot = LoomSlot;
 
-    fn clock(&self) -> &NoClock {
-        &NoClock
+    fn clock(&self) -> &LoomClock {
+        &self.clock
     }
 
     fn park(&self) -> &LoomPark {
@@ -50,16 +62,26 @@ impl Host for LoomHost {
         thread_id()
     }
 
+    fn in_interrupt(&self) -> bool {
+        IN_HANDLER.with(Cell::get)
+    }
+
     fn relax(&self) {
         loom::thread::yield_now();
     }
 }
 
-/// [`Blocking`], which also notes that a holder let go because it was asked.
-pub struct Watched;
-
 loom::thread_local! {
     static HANDED_OVER: Cell<bool> = Cell::new(false);
+    static IN_HANDLER: Cell<bool> = Cell::new(false);
+}
+
+/// Runs `f` as an interrupt handler would, on a thread of its own.
+pub fn as_handler<R>(f: impl FnOnce() -> R) -> R {
+    IN_HANDLER.with(|inside| inside.set(true));
+    let answer = f();
+    IN_HANDLER.with(|inside| inside.set(false));
+    answer
 }
 
 /// Whether this thread handed a GIL over since it last asked.
@@ -67,17 +89,43 @@ pub fn handed_over() -> bool {
     HANDED_OVER.with(Cell::take)
 }
 
-// SAFETY: `Blocking` keeps the contract.
-unsafe impl GilPolicy<LoomGil> for Watched {
-    const ASKS_ONCE: bool = true;
-
-    fn wait(gil: &LoomGil, interval: Duration, ask: &mut dyn FnMut()) -> <LoomGil as RawGil>::Held {
-        Blocking::wait(gil, interval, ask)
-    }
-
-    unsafe fn hand_over(gil: &LoomGil, held: <LoomGil as RawGil>::Held) {
-        HANDED_OVER.with(|handed| handed.set(true));
-        // SAFETY: passed on from the caller.
-        unsafe { Blocking::hand_over(gil, held) }
-    }
+loom::lazy_static! {
+    static ref RAN_OUT: AtomicUsize = AtomicUsize::new(0);
 }
+
+/// How often the time of somebody who waits for a [`LoomTimedGil`] ran out in this execution. Whoever knows sees what
+/// the waiter asked for then.
+pub fn times_run_out() -> usize {
+    RAN_OUT.load(Ordering::Acquire)
+}
+
+/// The kernel's own policies, which also note that the time of a waiter ran out, and that a holder let go because it was asked.
+pub struct Watched;
+
+macro_rules! watched {
+    ($gil:ident, $policy:ident) => {
+        // SAFETY: the kernel's policy keeps the contract.
+        unsafe impl GilPolicy<$gil> for Watched {
+            const ASKS_ONCE: bool = <$policy as GilPolicy<$gil>>::ASKS_ONCE;
+            const DIRECT: bool = <$policy as GilPolicy<$gil>>::DIRECT;
+
+            fn wait(gil: &$gil, interval: Duration, ask: &mut dyn FnMut()) -> <$gil as RawGil>::Held {
+                $policy::wait(gil, interval, &mut || {
+                    ask();
+                    if !<Self as GilPolicy<$gil>>::ASKS_ONCE {
+                        RAN_OUT.fetch_add(1, Ordering::Release);
+                    }
+                })
+            }
+
+            unsafe fn hand_over(gil: &$gil, held: <$gil as RawGil>::Held) {
+                HANDED_OVER.with(|handed| handed.set(true));
+                // SAFETY: passed on from the caller.
+                unsafe { $policy::hand_over(gil, held) }
+            }
+        }
+    };
+}
+
+watched!(LoomGil, Blocking);
+watched!(LoomTimedGil, Interval);

@@ -2,15 +2,29 @@
 #![cfg_attr(not(archipelago_loom), no_std)]
 
 #[cfg(archipelago_loom)]
+mod heard;
+#[cfg(archipelago_loom)]
 mod host;
 #[cfg(archipelago_loom)]
 mod model;
 #[cfg(archipelago_loom)]
 mod parts;
+#[cfg(archipelago_loom)]
+mod sleepers;
+#[cfg(archipelago_loom)]
+mod time;
+#[cfg(archipelago_loom)]
+mod timed_gil;
 
 #[cfg(archipelago_loom)]
-pub use host::{LoomHost, handed_over};
+pub use heard::Heard;
 #[cfg(archipelago_loom)]
-pub use model::{Carry, Guarded, LoomRuntime, model, own_gil, second, shared_gil};
+pub use host::{LoomHost, as_handler, handed_over, times_run_out};
+#[cfg(archipelago_loom)]
+pub use model::{Carry, Flag, Guarded, LoomRuntime, model, own_gil, port, second, shared_gil, timed_model};
 #[cfg(archipelago_loom)]
 pub use parts::{LoomGil, LoomHeap, LoomLock, LoomPark, LoomRaw, LoomSlot};
+#[cfg(archipelago_loom)]
+pub use time::LoomClock;
+#[cfg(archipelago_loom)]
+pub use timed_gil::{LoomTimedGil, interval_passes, left_waiting};

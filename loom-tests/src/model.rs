@@ -4,66 +4,119 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::{sync::Arc, time::Instant};
 
-use archipelago_kernel::{Runtime, ThreadState, config::InterpreterConfig, host::RawLock};
+use archipelago_kernel::{
+    Host, Runtime, ThreadState,
+    config::InterpreterConfig,
+    gil::GilPolicy,
+    host::{RawGil, RawLock, Wake},
+    interpreter::Port,
+};
 
-use crate::{host::LoomHost, parts::LoomLock, parts::LoomRaw};
+use crate::{
+    host::{LoomHost, Watched},
+    parts::{LoomGil, LoomLock, LoomRaw},
+    timed_gil::LoomTimedGil,
+};
 
 /// A runtime of the model, for as long as one execution of it runs.
-pub type LoomRuntime = &'static Runtime<LoomHost>;
+pub type LoomRuntime<G = LoomGil> = &'static Runtime<LoomHost<G>>;
 
 /// Explores `body` over all interleavings within the preemption bound: `LOOM_MAX_PREEMPTIONS`, or 2. Each execution
 /// gets a new runtime, which is finalized and freed afterwards; the body joins its threads.
 ///
 /// Says how many executions there were and how long they took.
 pub fn model(name: &str, body: impl Fn(LoomRuntime) + Send + Sync + 'static) {
+    explore(name, body);
+}
+
+/// As [`model`], with GILs that are waited for with a time limit and handed over directly.
+pub fn timed_model(name: &str, body: impl Fn(LoomRuntime<LoomTimedGil>) + Send + Sync + 'static) {
+    explore(name, body);
+}
+
+fn explore<G: RawGil>(name: &str, body: impl Fn(LoomRuntime<G>) + Send + Sync + 'static)
+where
+    Watched: GilPolicy<G>,
+{
     let executions = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&executions);
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(2);
     builder.max_branches = builder.max_branches.max(20_000);
+    let limit = builder.max_duration;
     let start = Instant::now();
     builder.check(move || {
         count.fetch_add(1, Ordering::Relaxed);
-        let rt = Box::into_raw(Box::new(Runtime::new(LoomHost::new(), LoomRaw, LoomLock::new())));
+        let rt = Box::into_raw(Box::new(Runtime::new(LoomHost::<G>::new(), LoomRaw, LoomLock::new())));
         // SAFETY: the box is freed below, when the body has joined its threads and dropped its handles.
         body(unsafe { &*rt });
         // SAFETY: it came from a box, and nobody refers to it any more.
         drop(unsafe { Box::from_raw(rt) });
     });
-    let executions = executions.load(Ordering::Relaxed);
-    println!("model {name}: {executions} executions, {:.1} s", start.elapsed().as_secs_f64());
+    let (executions, took) = (executions.load(Ordering::Relaxed), start.elapsed());
+    let cut = if limit.is_some_and(|limit| took >= limit) { ", cut off" } else { "" };
+    println!("model {name}: {executions} executions, {:.1} s{cut}", took.as_secs_f64());
 }
 
 /// A new interpreter with its own GIL and heap.
-pub fn own_gil(rt: LoomRuntime) -> ThreadState<'static, LoomHost> {
+pub fn own_gil<H: Host>(rt: &'static Runtime<H>) -> ThreadState<'static, H> {
     rt.create(&InterpreterConfig::isolated(), None).unwrap()
 }
 
 /// A new interpreter under main's GIL, in main's heap.
-pub fn shared_gil(rt: LoomRuntime) -> ThreadState<'static, LoomHost> {
+pub fn shared_gil<H: Host>(rt: &'static Runtime<H>) -> ThreadState<'static, H> {
     rt.create(&InterpreterConfig::legacy(), None).unwrap()
 }
 
 /// A second thread state of the same interpreter.
-pub fn second(state: &ThreadState<'static, LoomHost>) -> Carry {
+pub fn second<H: Host>(state: &ThreadState<'static, H>) -> Carry<H> {
     Carry::new(state.runtime().thread_state(state.interpreter()).unwrap())
 }
 
+/// A port of the interpreter of `state`.
+pub fn port<H: Host>(state: &ThreadState<'static, H>) -> Port<'static, H> {
+    state.runtime().interpreter(state.interpreter()).unwrap().port().unwrap()
+}
+
 /// A thread state that was made for a thread by its parent, so that the thread's own steps are fewer.
-pub struct Carry(ThreadState<'static, LoomHost>);
+pub struct Carry<H: Host = LoomHost>(ThreadState<'static, H>);
 
 // SAFETY: a thread state with no frame open refers to nothing of the thread that made it; it is sent once.
-unsafe impl Send for Carry {}
+unsafe impl<H: Host> Send for Carry<H> {}
 
-impl Carry {
+impl<H: Host> Carry<H> {
     /// For the thread that the state is made for.
-    pub fn new(state: ThreadState<'static, LoomHost>) -> Self {
+    pub fn new(state: ThreadState<'static, H>) -> Self {
         Carry(state)
     }
 
     /// In that thread.
-    pub fn take(self) -> ThreadState<'static, LoomHost> {
+    pub fn take(self) -> ThreadState<'static, H> {
         self.0
+    }
+}
+
+/// Something to block on, which a wake-up ends for good.
+#[derive(Default)]
+pub struct Flag {
+    up: loom::sync::Mutex<bool>,
+    changed: loom::sync::Condvar,
+}
+
+impl Flag {
+    /// Until somebody wakes it, or did.
+    pub fn block(&self) {
+        let mut up = self.up.lock().unwrap();
+        while !*up {
+            up = self.changed.wait(up).unwrap();
+        }
+    }
+}
+
+impl Wake for Flag {
+    fn wake(&self) {
+        *self.up.lock().unwrap() = true;
+        self.changed.notify_all();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Locks, blocking and memory on loom's mutex and condition variable, so that loom knows who is blocked.
+//! Locks, blocking and memory. Who waits sleeps in loom's eyes too, so that loom knows who is blocked.
 #![allow(unsafe_code)]
 
 use core::{
@@ -8,23 +8,23 @@ use core::{
     time::Duration,
 };
 
-use archipelago_kernel::host::{CurrentSlot, Exhausted, Heap, Park, RawAlloc, RawGil, RawLock, Swept};
-use loom::sync::{
-    Condvar, Mutex,
-    atomic::{AtomicBool, Ordering},
+use archipelago_kernel::{
+    host::{CurrentSlot, Exhausted, Heap, Park, RawAlloc, RawGil, RawLock},
+    memory::{AllocCause, RawDomain},
 };
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::{sleepers::Sleepers, time::LoomClock};
 
 macro_rules! lock {
     ($name:ident, $trait:ident, $what:literal) => {
         #[doc = $what]
         ///
-        /// A flag, and a condition variable for those who block: loom knows that they do. (`try_lock` of loom's mutex
-        /// will not do: loom blocks a thread that is about to try a mutex which another takes.) A failed try orders
-        /// nothing.
+        /// A flag, and a list of those who block. (`try_lock` of loom's mutex will not do: loom blocks a thread that is
+        /// about to try a mutex which another takes.) A failed try orders nothing.
         pub struct $name {
             held: AtomicBool,
-            lock: Mutex<()>,
-            free: Condvar,
+            blocked: Sleepers,
         }
 
         // SAFETY: the flag goes up by compare-and-swap (acquire) and falls by the holder (release).
@@ -32,15 +32,12 @@ macro_rules! lock {
             type Held = ();
 
             fn new() -> Self {
-                $name { held: AtomicBool::new(false), lock: Mutex::new(()), free: Condvar::new() }
+                $name { held: AtomicBool::new(false), blocked: Sleepers::default() }
             }
 
             fn lock(&self) {
                 if self.try_lock().is_none() {
-                    let mut guard = self.lock.lock().unwrap();
-                    while self.try_lock().is_none() {
-                        guard = self.free.wait(guard).unwrap();
-                    }
+                    self.blocked.sleep_until(|| self.try_lock());
                 }
             }
 
@@ -50,9 +47,7 @@ macro_rules! lock {
 
             unsafe fn unlock(&self, (): ()) {
                 self.held.store(false, Ordering::Release);
-                // Whoever found the flag up waits by now, or has not looked again yet.
-                drop(self.lock.lock().unwrap());
-                self.free.notify_one();
+                self.blocked.wake_one();
             }
         }
     };
@@ -61,31 +56,39 @@ macro_rules! lock {
 lock!(LoomLock, RawLock, "The runtime's lock.");
 lock!(LoomGil, RawGil, "A GIL. Who gets it is loom's choice: no order among waiters may be relied on.");
 
-/// Parks on one condition variable for all keys: waking the wrong ones is allowed.
+/// One list for all keys: waking the wrong ones is allowed. A wait with a limit runs out after one yield, and that much
+/// time has passed then.
 pub struct LoomPark {
-    lock: Mutex<()>,
-    woken: Condvar,
+    parked: Sleepers,
+    /// What the lock of a real list is: who is listed after a wake-up sees what came before it.
+    order: AtomicUsize,
+    clock: LoomClock,
 }
 
 impl LoomPark {
-    pub(crate) fn new() -> Self {
-        LoomPark { lock: Mutex::new(()), woken: Condvar::new() }
+    pub(crate) fn new(clock: LoomClock) -> Self {
+        LoomPark { parked: Sleepers::default(), order: AtomicUsize::new(0), clock }
     }
 }
 
 impl Park for LoomPark {
     fn park(&self, _: usize, blocked: &dyn Fn() -> bool, timeout: Option<Duration>) {
-        assert!(timeout.is_none(), "models wait for ever or not at all: the host has no clock");
-        let guard = self.lock.lock().unwrap();
-        // Registered: whoever changes the condition from here on needs the lock to wake.
-        if blocked() {
-            drop(self.woken.wait(guard).unwrap());
+        if let Some(timeout) = timeout {
+            if blocked() {
+                loom::thread::yield_now();
+                self.clock.advance(timeout);
+            }
+            return;
         }
+        self.parked.sleep_until(|| {
+            self.order.fetch_add(1, Ordering::AcqRel);
+            (!blocked()).then_some(())
+        });
     }
 
     fn unpark(&self, _: usize) {
-        let _guard = self.lock.lock().unwrap();
-        self.woken.notify_all();
+        self.order.fetch_add(1, Ordering::AcqRel);
+        self.parked.wake_all();
     }
 }
 
@@ -150,14 +153,14 @@ unsafe impl Heap<LoomRaw> for LoomHeap {
         LoomHeap { blocks: Vec::new(), touched: loom::cell::Cell::new(0) }
     }
 
-    fn allocate(&mut self, raw: &LoomRaw, layout: Layout) -> Result<NonNull<[u8]>, Exhausted> {
+    fn allocate(&mut self, raw: RawDomain<'_, LoomRaw>, layout: Layout) -> Result<NonNull<[u8]>, AllocCause> {
         self.touch();
-        let block = raw.allocate(layout)?;
-        self.blocks.push((block.cast(), layout));
-        Ok(block)
+        let block = raw.take(layout)?;
+        self.blocks.push((block, layout));
+        Ok(NonNull::slice_from_raw_parts(block, layout.size()))
     }
 
-    unsafe fn deallocate(&mut self, raw: &LoomRaw, block: NonNull<u8>, layout: Layout) {
+    unsafe fn deallocate(&mut self, raw: RawDomain<'_, LoomRaw>, block: NonNull<u8>, layout: Layout) {
         self.touch();
         let place = self.blocks.iter().position(|(start, _)| *start == block);
         let (block, listed) = self.blocks.swap_remove(place.expect("a block of this heap"));
@@ -166,15 +169,11 @@ unsafe impl Heap<LoomRaw> for LoomHeap {
         unsafe { raw.deallocate(block, layout) }
     }
 
-    unsafe fn sweep(&mut self, raw: &LoomRaw) -> Swept {
+    unsafe fn sweep(&mut self, raw: RawDomain<'_, LoomRaw>) {
         self.touch();
-        let mut swept = Swept::default();
         for (block, layout) in self.blocks.drain(..) {
-            swept.blocks += 1;
-            swept.bytes += layout.size();
             // SAFETY: the block was in the list.
             unsafe { raw.deallocate(block, layout) }
         }
-        swept
     }
 }

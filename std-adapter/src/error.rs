@@ -1,7 +1,10 @@
 //! Errors of the adapter.
 
 use core::{any::Any, fmt};
-use std::io;
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
 
 use archipelago_kernel::error as kernel;
 
@@ -17,11 +20,27 @@ pub enum Error {
     Io(io::Error),
 }
 
+/// What a thread panicked with. `Sync`, for there is no way to it but by value.
+pub struct Payload(Mutex<Box<dyn Any + Send>>);
+
+impl Payload {
+    /// The value, as [`std::panic::resume_unwind`] wants it.
+    pub fn into_inner(self) -> Box<dyn Any + Send> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Box<dyn Any + Send>> for Payload {
+    fn from(payload: Box<dyn Any + Send>) -> Self {
+        Payload(Mutex::new(payload))
+    }
+}
+
 /// Why a joined thread has no result.
 #[non_exhaustive]
 pub enum JoinError {
     /// It panicked; this is the payload.
-    Panicked(Box<dyn Any + Send>),
+    Panicked(Payload),
     /// It could not attach: its interpreter was ending or gone.
     Attach(kernel::AttachError),
 }

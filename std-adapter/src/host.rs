@@ -5,7 +5,7 @@ use core::{
     time::Duration,
 };
 
-use archipelago_alloc_blocks::BlockHeap;
+use archipelago_alloc_slab::UsualHeap;
 use archipelago_alloc_system::SystemRaw;
 use archipelago_kernel::{Host, gil::Interval};
 use archipelago_locks::FromLockApi05;
@@ -42,7 +42,7 @@ impl Host for StdHost {
     type Park = StdPark;
     type Clock = StdClock;
     type Raw = SystemRaw;
-    type Heap = BlockHeap;
+    type Heap = UsualHeap;
     type Slot = ThreadLocalSlot;
 
     fn clock(&self) -> &StdClock {

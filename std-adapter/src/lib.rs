@@ -22,7 +22,7 @@ pub use archipelago_kernel::{
 };
 
 pub use clock::StdClock;
-pub use error::{Error, JoinError};
+pub use error::{Error, JoinError, Payload};
 pub use gil::ParkingGil;
 pub use host::StdHost;
 pub use park::StdPark;

@@ -18,7 +18,7 @@ impl<R> JoinHandle<R> {
     /// # Errors
     /// Its panic, or that the interpreter ended before it could attach.
     pub fn join(self) -> Result<R, JoinError> {
-        self.thread.join().map_err(JoinError::Panicked)?.map_err(JoinError::Attach)
+        self.thread.join().map_err(|payload| JoinError::Panicked(payload.into()))?.map_err(JoinError::Attach)
     }
 
     /// Whether it has returned.

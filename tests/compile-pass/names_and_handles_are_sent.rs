@@ -2,7 +2,7 @@
 
 use archipelago::{
     InterpreterConfig, Runtime, StdHost,
-    kernel::{Interpreter, InterpreterId, guest::Plain, interpreter::PendingPort, object::Global},
+    kernel::{Interpreter, InterpreterId, guest::Plain, interpreter::Port, object::Global},
 };
 
 fn sendable<T: Send + Sync + Copy>() {}
@@ -10,7 +10,7 @@ fn sendable<T: Send + Sync + Copy>() {}
 fn main() {
     sendable::<InterpreterId>();
     sendable::<Interpreter<'static, StdHost>>();
-    sendable::<PendingPort<'static, StdHost>>();
+    sendable::<Port<'static, StdHost>>();
     sendable::<Global<Plain<String>>>();
     let runtime = Runtime::new().unwrap();
     let mut state = runtime.create(&InterpreterConfig::isolated(), None).unwrap();

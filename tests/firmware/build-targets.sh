@@ -19,8 +19,10 @@ check() { # check WHAT COMMAND...
 # The crates that stand on nothing but `core`, and the features that images choose.
 crates=(
     archipelago-kernel
-    archipelago-alloc-blocks
+    archipelago-alloc-slab
     archipelago-alloc-linked-list
+    archipelago-alloc-pool
+    archipelago-alloc-hooks
     "archipelago-locks --features spin,critical-section,lock-api-04,lock-api-05"
     "archipelago-toy-guest --no-default-features"
     archipelago-toy-guest
@@ -35,7 +37,8 @@ done
 
 # No compare-and-swap: the image says where it comes from (`run.sh` runs one with critical sections). A library that
 # is built alone has to say it too.
-for crate in archipelago-kernel archipelago-alloc-blocks archipelago-alloc-linked-list \
+for crate in archipelago-kernel archipelago-alloc-slab archipelago-alloc-linked-list archipelago-alloc-pool \
+    archipelago-alloc-hooks \
     "archipelago-locks --features spin,critical-section,lock-api-04,lock-api-05,portable-atomic" \
     archipelago-toy-guest; do
     # shellcheck disable=SC2086

@@ -1,20 +1,22 @@
-//! `BareHost`: a machine without an operating system, simulated. Threads stand for cores; everything else is what
-//! a firmware would use: spin locks, a fixed region, a wrapping 32-bit counter, no way to sleep.
+//! `Machine`: one without an operating system, simulated. Threads stand for cores; everything else is what a firmware
+//! would use: spin locks, fixed memory, a wrapping 32-bit counter, no way to sleep. `BareHost` has one region, and
+//! `PoolHost` (in `pools.rs`) has pools of fixed blocks.
 #![allow(unsafe_code)]
 
 use core::{
     alloc::Layout,
     cell::Cell,
+    marker::PhantomData,
     mem::MaybeUninit,
     ops::Range,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 use std::sync::Mutex;
 
-use archipelago_alloc_blocks::BlockHeap;
 use archipelago_alloc_linked_list::LinkedListRaw;
+use archipelago_alloc_slab::SmallHeap;
 use archipelago_kernel::{
     Host,
     gil::Blocking,
@@ -177,21 +179,27 @@ unsafe impl CurrentSlot for CoreSlot {
 }
 
 static CYCLES: AtomicU64 = AtomicU64::new(1 << 32);
+/// Apart from those of the other hosts in the program, and dense: tables are as long as the largest.
+static INDEXES: AtomicUsize = AtomicUsize::new(256);
 
-/// The host. Deadlines are seen when somebody calls `tick`, as from a timer interrupt's bottom half.
+/// A machine whose memory is `R`. Deadlines are seen when somebody calls `tick`, as from a timer interrupt's bottom half.
 #[derive(Default)]
-pub struct BareHost {
+pub struct Machine<R> {
     clock: Ticks,
+    _memory: PhantomData<fn() -> R>,
 }
 
-impl BareHost {
+/// The machine with one region.
+pub type BareHost = Machine<BareRaw>;
+
+impl<R> Machine<R> {
     /// A host whose clock wraps soon.
     pub const fn new() -> Self {
-        BareHost { clock: Ticks::new() }
+        Machine { clock: Ticks::new(), _memory: PhantomData }
     }
 
     /// Runs `f` as an interrupt handler on this core.
-    pub fn handler<R>(f: impl FnOnce() -> R) -> R {
+    pub fn handler<T>(f: impl FnOnce() -> T) -> T {
         struct Leave(bool);
         impl Drop for Leave {
             fn drop(&mut self) {
@@ -203,14 +211,14 @@ impl BareHost {
     }
 }
 
-impl Host for BareHost {
+impl<R: RawAlloc> Host for Machine<R> {
     type Lock = SpinLock<YieldingCore>;
     type Gil = SpinLock<YieldingCore>;
     type GilPolicy = Blocking;
     type Park = NoPark;
     type Clock = Ticks;
-    type Raw = BareRaw;
-    type Heap = BlockHeap;
+    type Raw = R;
+    type Heap = SmallHeap;
     type Slot = CoreSlot;
 
     fn clock(&self) -> &Ticks {
@@ -223,6 +231,10 @@ impl Host for BareHost {
 
     fn new_cycle(&self) -> u64 {
         CYCLES.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn new_index(&self) -> usize {
+        INDEXES.fetch_add(1, Ordering::Relaxed)
     }
 
     fn thread_id(&self) -> usize {

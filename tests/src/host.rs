@@ -6,7 +6,7 @@ use archipelago::StdHost;
 use archipelago_alloc_system::SystemRaw;
 use archipelago_kernel::{Host, Runtime, host::RawLock};
 
-use crate::{BareHost, BareRaw};
+use crate::{BareHost, BareRaw, LeasedPools, PoolHost};
 
 /// A host under test.
 pub trait TestHost: Host {
@@ -58,10 +58,28 @@ impl TestHost for BareHost {
     }
 
     fn raw_in_use(runtime: &Runtime<Self>) -> Option<usize> {
-        Some(runtime.raw_alloc().used())
+        Some(runtime.raw().backend().used())
     }
 
     fn in_handler<R>(f: impl FnOnce() -> R) -> Option<R> {
         Some(BareHost::handler(f))
+    }
+}
+
+impl TestHost for PoolHost {
+    fn fresh() -> Runtime<Self> {
+        Runtime::new(PoolHost::new(), LeasedPools::new(), RawLock::new())
+    }
+
+    fn pass(runtime: &Runtime<Self>, time: Duration) {
+        runtime.host().clock().advance(time);
+    }
+
+    fn raw_in_use(runtime: &Runtime<Self>) -> Option<usize> {
+        Some(runtime.raw().backend().used())
+    }
+
+    fn in_handler<R>(f: impl FnOnce() -> R) -> Option<R> {
+        Some(PoolHost::handler(f))
     }
 }

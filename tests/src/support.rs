@@ -19,6 +19,8 @@ use archipelago_kernel::{
     observe::{Event, Observer, ObserverNode, Veto},
 };
 
+use crate::TestHost;
+
 /// `many`, or `few` where every step is interpreted.
 pub const fn scaled(many: usize, few: usize) -> usize {
     if cfg!(miri) { few } else { many }
@@ -35,9 +37,9 @@ pub fn current<H: Host>() -> Option<InterpreterId> {
 
 /// The names of all interpreters, in the order of creation.
 pub fn list_all<H: Host>(rt: &Runtime<H>) -> Vec<InterpreterId> {
-    let Some(main) = rt.main() else { return Vec::new() };
-    let mut names = vec![main; rt.list(&mut [])];
-    let found = rt.list(&mut names);
+    let Ok(main) = rt.main() else { return Vec::new() };
+    let mut names = vec![main; rt.list(&mut []).unwrap()];
+    let found = rt.list(&mut names).unwrap();
     names.truncate(found);
     names
 }
@@ -55,6 +57,30 @@ pub fn create<H: Host>(rt: &Runtime<H>, config: &InterpreterConfig) -> Interpret
 /// The two presets that can be created.
 pub fn presets() -> [InterpreterConfig; 2] {
     [InterpreterConfig::isolated(), InterpreterConfig::legacy()]
+}
+
+/// Nothing of the heap is in use.
+#[track_caller]
+pub fn assert_empty<H: Host>(cx: &Attached<'_, H>) {
+    let usage = cx.usage();
+    assert_eq!((usage.mem.bytes, usage.mem.blocks), (0, 0), "mem");
+    assert_eq!((usage.object.bytes, usage.object.blocks), (0, 0), "object");
+}
+
+/// Runs `test` attached to a new interpreter of each preset, which must come out empty.
+pub fn in_each<H: TestHost>(test: impl for<'i> Fn(&mut Attached<'i, H>)) {
+    let rt = H::started();
+    for config in presets() {
+        let mut state = rt.create(&config, None).unwrap();
+        state
+            .attach(|cx| {
+                test(cx);
+                assert_eq!(cx.safepoint(), Ok(()));
+                assert_empty(cx);
+            })
+            .unwrap();
+        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+    }
 }
 
 /// What lives for ever, kept reachable.

@@ -81,7 +81,7 @@ fn a_thread_that_comes_too_late_says_so() {
     assert!(matches!(late, Err(JoinError::Attach(AttachError::Finalizing))), "{late:?}");
     back.open();
     assert_eq!(sleeper.unwrap().join().unwrap(), Err(Interrupt::Finalizing));
-    assert_eq!(interpreter.phase(), Phase::Ended);
+    assert_eq!(interpreter.phase(), Ok(Phase::Ended));
     let gone = runtime.spawn(id, |_| ());
     assert!(matches!(gone.err(), Some(Error::Kernel(Kernel::Lookup(LookupError::NotFound)))));
 }
@@ -92,7 +92,10 @@ fn a_panic_is_the_joiners() {
     let runtime = Runtime::new().unwrap();
     let id = runtime.create(&InterpreterConfig::isolated(), None).unwrap().interpreter();
     let worker = runtime.spawn(id, |_| throw()).unwrap();
-    assert!(matches!(worker.join(), Err(JoinError::Panicked(_))));
+    let Err(JoinError::Panicked(payload)) = worker.join() else { panic!("it panicked") };
+    assert!(payload.into_inner().is::<()>());
+    fn shared<T: Send + Sync>() {}
+    shared::<Error>();
     assert_eq!(runtime.spawn(id, |cx| cx.id()).unwrap().join().unwrap(), id);
 }
 

@@ -13,6 +13,11 @@ macro_rules! conformance {
                 archipelago_tests::suite::$suite::$test::<archipelago_tests::BareHost>()
             })+ })+
         }
+        mod pool_host {
+            $(mod $suite { $(#[test] fn $test() {
+                archipelago_tests::suite::$suite::$test::<archipelago_tests::PoolHost>()
+            })+ })+
+        }
     };
 }
 
@@ -39,7 +44,24 @@ conformance! {
         permissions_are_asked_where_the_act_happens
         the_switch_interval_is_the_gils
         an_interpreter_bound_to_its_first_thread
-        fuel_and_limit_come_from_the_config;
+        fuel_and_limit_come_from_the_config
+        an_interpreter_that_needs_a_thread_of_its_own;
+    containers:
+        a_block_grows_and_shrinks_in_place_or_moves
+        a_block_that_cannot_grow_is_as_it_was
+        a_box_has_one_owner
+        an_rc_has_many_owners
+        a_vec_is_a_row
+        a_text_is_a_string
+        a_map_agrees_with_another
+        a_map_is_asked_by_text
+        keys_that_lie_lose_entries_and_no_more
+        dropping_a_container_waits_for_the_token
+        what_is_forgotten_goes_at_the_end
+        a_panic_in_a_destructor_costs_the_others_nothing
+        containers_lie_in_objects
+        threads_take_turns_with_one_map
+        a_refusal_gives_back_what_was_not_stored;
     eval:
         with_nothing_to_do_a_safepoint_does_nothing
         an_interrupt_is_told_once_to_each_thread_state
@@ -55,7 +77,10 @@ conformance! {
         fuel_is_spent_to_the_unit
         a_wait_lets_the_gil_go
         the_end_is_told_at_every_safepoint
-        the_lock_order_is_asserted_in_debug_builds;
+        the_lock_order_is_asserted_in_debug_builds
+        a_handler_interrupts_and_looks_at_deadlines
+        a_deadline_waits_for_the_first_thread_state
+        an_end_during_a_nested_wait_reaches_the_outer_one;
     finalization:
         leftovers_end_newest_first_and_each_is_reported
         finalization_gives_all_memory_back_on_drop
@@ -70,7 +95,13 @@ conformance! {
         threads_race_with_finalization
         many_ends_race_with_many_threads_inside
         the_last_one_out_may_hold_the_shared_gil
-        a_runtime_may_be_dropped_as_it_is;
+        a_runtime_may_be_dropped_as_it_is
+        a_time_limit_beyond_the_clock_is_refused;
+    foreign:
+        a_collection_of_others_lives_in_the_heap
+        the_allocator_refuses_where_its_interpreter_is_not_attached
+        a_collection_of_others_may_be_forgotten
+        blocks_of_the_allocator_grow_shrink_and_align;
     gil:
         one_thread_at_a_time_runs_an_interpreter
         one_thread_at_a_time_runs_all_that_share
@@ -119,6 +150,14 @@ conformance! {
         threads_create_run_and_end_over_and_over
         of_many_that_end_it_one_does
         a_thread_that_comes_after_finalization_gets_an_error;
+    limits:
+        the_reserve_is_for_the_handler
+        limits_are_settings
+        limits_change_but_never_below_what_is_live
+        near_the_limit_the_guest_is_told
+        accounts_are_exact_in_any_order
+        threads_keep_accounts_of_their_own
+        what_is_in_transit_is_charged_to_no_interpreter;
     memory:
         the_raw_domain_wants_nothing_attached
         every_domain_is_charged_to_the_byte
@@ -154,7 +193,9 @@ conformance! {
         a_vetoed_clearing_changes_nothing
         every_observer_is_told_and_one_veto_is_enough
         a_node_has_one_place
-        an_observer_may_use_the_runtime;
+        an_observer_may_use_the_runtime
+        of_two_ends_one_is_told
+        an_observer_that_panics_leaves_nothing;
     pending:
         they_run_at_a_safepoint_in_order_and_once
         a_node_is_queued_once_at_a_time
@@ -173,6 +214,7 @@ conformance! {
     raw:
         new_from_config_attaches_the_new_one
         a_failed_creation_leaves_the_caller_attached
+        a_panic_leaves_the_other_thread_state_detached
         new_interpreter_is_legacy
         end_wants_the_given_one_attached
         end_with_others_inside_leaves_it_attached
@@ -237,4 +279,8 @@ conformance! {
         current_is_what_is_attached
         threads_come_and_go_in_one_interpreter
         a_handler_is_refused;
+    values:
+        each_interpreter_has_its_own_values
+        a_dictionary_for_the_host
+        an_edge_to_any_object_tells_its_family;
 }

@@ -3,7 +3,10 @@
 use core::fmt::Write;
 use std::{collections::BTreeMap, fs, path::Path};
 
-use archipelago_kernel::{error::*, memory::AllocCause};
+use archipelago_kernel::{
+    error::*,
+    memory::{AllocCause, LimitError},
+};
 
 /// Operation, then code, name and text of each of its errors.
 type Table = Vec<(&'static str, Vec<(u16, &'static str, &'static str)>)>;
@@ -33,6 +36,7 @@ fn table() -> Table {
         HandleError,
         DeadlineError,
         AllocCause,
+        LimitError,
     ]
 }
 

@@ -6,12 +6,13 @@ use core::alloc::Layout;
 
 use archipelago_kernel::{
     Attached, Host, InterpreterId, Runtime,
+    collections::{Box, Map, Rc, Text, Vec, foreign::InHeap},
     config::InterpreterConfig,
     error::{AttachError, ConfigError, CreateError, Error, GuestError, RuntimeError, ThreadError},
     guest::{Family, Guest, GuestTable, Plain, Step, Value},
     interpreter::{Phase, Whence},
     memory::{AllocCause, AllocError, Domain},
-    object::Edge,
+    object::{Edge, InterpreterLocal},
     raw,
     runtime::RuntimePhase,
 };
@@ -73,7 +74,7 @@ fn hungry() -> Table {
 }
 
 /// Configs with and without a guest.
-fn kinds() -> Vec<(InterpreterConfig, Table)> {
+fn kinds() -> std::vec::Vec<(InterpreterConfig, Table)> {
     use archipelago_kernel::config::GilChoice;
     let isolated = InterpreterConfig::isolated();
     if cfg!(miri) {
@@ -88,7 +89,7 @@ fn kinds() -> Vec<(InterpreterConfig, Table)> {
 struct Seen {
     phase: RuntimePhase,
     count: usize,
-    interpreters: Vec<(u64, Phase, usize, usize, usize)>,
+    interpreters: std::vec::Vec<(u64, Phase, usize, usize, usize)>,
 }
 
 fn see(rt: &Rt) -> Seen {
@@ -97,14 +98,18 @@ fn see(rt: &Rt) -> Seen {
         let usage = handle.usage().expect("it is listed");
         let blocks = usage.raw.blocks + usage.mem.blocks + usage.object.blocks;
         let threads = handle.threads().expect("it is listed");
-        (id.number(), handle.phase(), usage.bytes(), blocks, threads)
+        (id.number(), handle.phase().expect("no handler asks"), usage.bytes(), blocks, threads)
     };
-    let newest_first = core::iter::successors(rt.head(), |id| rt.next(*id));
-    Seen { phase: rt.phase(), count: rt.count(), interpreters: newest_first.map(each).collect() }
+    let newest_first = core::iter::successors(rt.head().ok(), |id| rt.next(*id).expect("it is listed"));
+    Seen {
+        phase: rt.phase(),
+        count: rt.count().expect("no handler asks"),
+        interpreters: newest_first.map(each).collect(),
+    }
 }
 
 fn live(rt: &Rt) -> (usize, usize) {
-    rt.raw_alloc().0.live()
+    rt.raw().backend().0.live()
 }
 
 /// The allocation that is to fail, from the moment an attempt has what it needs.
@@ -112,13 +117,13 @@ struct Failure(Option<usize>);
 
 impl Failure {
     fn arm(&self, rt: &Rt) {
-        rt.raw_alloc().0.fail_after(self.0);
+        rt.raw().backend().0.fail_after(self.0);
     }
 
     /// Whether it happened.
     fn disarm(rt: &Rt) -> bool {
-        let came = !rt.raw_alloc().0.will_fail();
-        rt.raw_alloc().0.fail_after(None);
+        let came = !rt.raw().backend().0.will_fail();
+        rt.raw().backend().0.fail_after(None);
         came
     }
 }
@@ -140,7 +145,7 @@ fn every_nth(
     for n in 0.. {
         assert!(n < 1000, "an attempt has an end");
         let rt = manual().runtime;
-        let raw = rt.raw_alloc().clone();
+        let raw = rt.raw().backend().clone();
         stage(&rt);
         let before = see(&rt);
         let answer = attempt(&rt, &Failure(Some(n)));
@@ -257,7 +262,7 @@ fn create_at_every_allocation_when_the_table_of_ids_grows() {
     every_nth(
         |rt| {
             running(rt);
-            while rt.count() < 16 {
+            while rt.count().expect("no handler asks") < 16 {
                 drop(rt.create(&config, None).expect("memory"));
             }
         },
@@ -431,6 +436,141 @@ fn a_block_of_each_domain_at_every_allocation() {
     }
 }
 
+/// Makes each allocation of an operation on containers fail in turn. It is told the value that it must give back.
+fn containers_at_every_nth(attempt: impl Fn(&mut Attached<'_, H>, &dyn Fn()) -> Result<(), AllocError>) {
+    for config in [InterpreterConfig::isolated(), InterpreterConfig::legacy()] {
+        every_nth(
+            |rt| {
+                running(rt);
+                drop(rt.create(&config, None).expect("memory"));
+            },
+            |rt, failure| {
+                inside(rt, |cx| {
+                    let answer = attempt(cx, &|| failure.arm(rt));
+                    cx.settle();
+                    answer.map_err(Error::from)
+                })
+            },
+            exhausted,
+        );
+    }
+}
+
+#[test]
+fn a_box_and_an_rc_at_every_allocation() {
+    containers_at_every_nth(|cx, arm| {
+        arm();
+        let boxed = Box::new(cx, [3_u8; 300]).map_err(|(value, error)| {
+            assert_eq!(value, [3; 300]);
+            error
+        })?;
+        match Rc::new(cx, [4_u8; 300]) {
+            Ok(rc) => {
+                assert_eq!((boxed.get(cx), rc.get(cx)), (&[3; 300], &[4; 300]));
+                Ok(())
+            }
+            Err((value, error)) => {
+                assert_eq!((value, boxed.get(cx)), ([4; 300], &[3; 300]));
+                boxed.release(cx);
+                Err(error)
+            }
+        }
+    });
+}
+
+#[test]
+fn a_vec_at_every_allocation() {
+    containers_at_every_nth(|cx, arm| {
+        arm();
+        let mut vec = Vec::new();
+        for n in 0..40_u64 {
+            // Each refusal leaves it as it was, and a second try goes on.
+            if let Err((value, error)) = vec.push(cx, n) {
+                assert_eq!((value, error.domain), (n, Domain::Mem));
+                assert!(vec.as_slice(cx).iter().copied().eq(0..n));
+                return Err(error);
+            }
+        }
+        vec.extend_from_slice(cx, &[1; 100])?;
+        vec.truncate(cx, 3);
+        vec.shrink_to_fit(cx).inspect_err(|_| assert_eq!(vec.as_slice(cx), [0, 1, 2]))?;
+        assert_eq!(vec.as_slice(cx), [0, 1, 2]);
+        let mut text = Text::of(cx, "a text")?;
+        text.push_str(cx, " and more of it").inspect_err(|_| assert_eq!(text.as_str(cx), "a text"))?;
+        text.reserve(cx, 500)?;
+        text.release(cx);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_map_at_every_allocation() {
+    containers_at_every_nth(|cx, arm| {
+        let mut map = Map::new();
+        arm();
+        for n in 0..30_u64 {
+            if let Err((entry, error)) = map.insert(cx, n, Box::new(cx, n).map_err(|(_, error)| error)?) {
+                assert_eq!((entry.0, *entry.1.get(cx)), (n, n));
+                assert_eq!(map.len(cx), n as usize);
+                assert!((0..n).all(|n| map.get(cx, &n).is_some_and(|value| *value.get(cx) == n)));
+                return Err(error);
+            }
+        }
+        for n in 2..30 {
+            assert!(map.remove(cx, &n).is_some());
+        }
+        map.shrink_to_fit(cx).inspect_err(|_| assert!(map.len(cx) == 2 && map.contains_key(cx, &1)))?;
+        assert!(map.contains_key(cx, &0) && map.contains_key(cx, &1));
+        map.release(cx);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_collection_of_others_at_every_allocation() {
+    containers_at_every_nth(|cx, arm| {
+        arm();
+        let handle = |handle| handle;
+        let handle = InHeap::new(cx, handle).map_err(|(_, error)| error)?;
+        let mut map = hashbrown::HashMap::new_in(*handle.get(cx));
+        for n in 0..100_u64 {
+            if map.try_reserve(1).is_err() {
+                assert!((0..n).all(|n| map.get(&n) == Some(&n)));
+                let (domain, requested, cause) = (Domain::Mem, 0, AllocCause::Exhausted);
+                return Err(AllocError { domain, requested, cause });
+            }
+            map.insert(n, n);
+        }
+        Ok(())
+    });
+}
+
+static KEPT: InterpreterLocal<Plain<u32>> = InterpreterLocal::new();
+
+#[test]
+fn what_the_host_keeps_at_every_allocation() {
+    containers_at_every_nth(|cx, arm| {
+        let object = cx.alloc_plain(1_u32).expect("memory");
+        arm();
+        KEPT.set(cx, object).map_err(|(object, error)| {
+            assert!(KEPT.get(cx).is_none());
+            object.release(cx);
+            error
+        })
+    });
+    containers_at_every_nth(|cx, arm| {
+        let object = cx.alloc_plain(2_u32).expect("memory");
+        arm();
+        cx.set_host_value("name", object).map_err(|(object, error)| {
+            assert!(cx.host_value::<Plain<u32>>("name").is_none());
+            object.release(cx);
+            error
+        })?;
+        assert_eq!(cx.host_value::<Plain<u32>>("name").map(|value| *value.get()), Some(2));
+        Ok(())
+    });
+}
+
 #[test]
 fn the_guests_thread_data_at_every_allocation() {
     every_nth(
@@ -459,7 +599,7 @@ fn a_vetoed_creation_takes_nothing() {
         let (before, kept) = (see(&rt), live(&rt));
         scribe.veto_creating(true);
         assert_eq!(rt.create(&config, guest).map(drop), Err(CreateError::Vetoed));
-        rt.raw_alloc().0.fail_after(Some(0));
+        rt.raw().backend().0.fail_after(Some(0));
         assert_eq!(rt.create(&config, guest).map(drop), Err(CreateError::Vetoed));
         assert!(!Failure::disarm(&rt), "it was vetoed before any memory was asked for");
         assert_eq!((see(&rt), live(&rt)), (before, kept));
@@ -504,7 +644,7 @@ fn a_guest_that_gives_up_leaves_nothing() {
         assert_eq!(create(), Err(CreateError::GuestFailed));
         let kept = live(&rt);
         for n in 0..8 {
-            rt.raw_alloc().0.fail_after(Some(n));
+            rt.raw().backend().0.fail_after(Some(n));
             let answer = create();
             // Refused before it could give up, or not.
             let came = Failure::disarm(&rt);
@@ -512,7 +652,7 @@ fn a_guest_that_gives_up_leaves_nothing() {
             assert_eq!(see(&rt), before);
             assert!(live(&rt) <= kept);
         }
-        let raw = rt.raw_alloc().clone();
+        let raw = rt.raw().backend().clone();
         drop(rt);
         assert_eq!(raw.0.live(), (0, 0));
     }
@@ -521,9 +661,9 @@ fn a_guest_that_gives_up_leaves_nothing() {
 #[test]
 fn ends_need_no_memory() {
     let rt = manual().runtime;
-    let raw = rt.raw_alloc().clone();
+    let raw = rt.raw().backend().clone();
     let _main = rt.initialize(hungry()).expect("memory");
-    let mut states = Vec::new();
+    let mut states = std::vec::Vec::new();
     for (config, guest) in kinds() {
         let mut state = rt.create(&config, guest).expect("memory");
         let made = state.attach(|cx| {
@@ -587,7 +727,7 @@ fn every_limit_works_or_is_refused() {
             worked = true;
             let id = state.interpreter();
             let full = state.attach(|cx| {
-                assert_eq!(cx.memory_limit(), Some(limit));
+                assert_eq!(cx.memory_limits().hard, Some(limit));
                 loop {
                     assert!(cx.usage().bytes() <= limit);
                     match cx.alloc_plain([0_u8; LARGE]) {
@@ -604,7 +744,7 @@ fn every_limit_works_or_is_refused() {
         }
         assert!(worked, "64 KiB are enough");
     }
-    let raw = rt.raw_alloc().clone();
+    let raw = rt.raw().backend().clone();
     drop(rt);
     assert_eq!(raw.0.live(), (0, 0));
 }

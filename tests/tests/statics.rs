@@ -2,7 +2,7 @@
 
 use archipelago_kernel::{
     Runtime,
-    error::{CreateError, RuntimeError},
+    error::{CreateError, LookupError, RuntimeError},
     runtime::RuntimePhase,
 };
 use archipelago_locks::SpinLock;
@@ -21,6 +21,6 @@ fn a_runtime_is_a_static() {
         // It took no memory before it was initialized, and now there is none.
         assert_eq!(runtime.initialize(None), Err(RuntimeError::Main(CreateError::NoMemory)));
         assert_eq!(runtime.phase(), RuntimePhase::Uninitialized);
-        assert_eq!((runtime.main(), runtime.count()), (None, 0));
+        assert_eq!((runtime.main(), runtime.count()), (Err(LookupError::NotRunning), Ok(0)));
     }
 }

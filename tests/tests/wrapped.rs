@@ -4,84 +4,84 @@
 
 use core::{
     alloc::Layout,
-    cell::Cell,
-    ops::Range,
-    ptr::{self, NonNull},
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    cell::{Cell, RefCell},
+    ptr,
+    sync::atomic::{AtomicU64, Ordering},
 };
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use archipelago_alloc_blocks::BlockHeap;
+use archipelago_alloc_hooks::{
+    Book, Countdown, Debug, FailNth, Misuse, MisuseKind, Plan, Trace, TraceBook, TraceRaw, Tracer, Tracing,
+    Watch,
+};
+use archipelago_alloc_suite::DirectHeap;
 use archipelago_alloc_system::SystemRaw;
 use archipelago_kernel::{
-    Host, Runtime,
+    Host, InterpreterId, Runtime,
     config::InterpreterConfig,
     gil::Blocking,
-    host::{CurrentSlot, Exhausted, Heap, NoClock, NoPark, RawAlloc, Swept},
-    memory::{AllocCause, Domain},
+    host::{CurrentSlot, NoClock, NoPark},
+    memory::{AllocCause, Asker, Domain},
+    thread,
 };
 use archipelago_locks::SpinLock;
 
-/// A raw domain that counts what goes through it.
-struct Counted<R> {
-    inner: R,
-    given: AtomicUsize,
-    taken_back: AtomicUsize,
+/// Books of the outer and the inner raw domain and of the heaps.
+static OUTER: TraceBook<SpinLock, 16> = TraceBook::new(SpinLock::new_const());
+static INNER: TraceBook<SpinLock, 16> = TraceBook::new(SpinLock::new_const());
+static HEAPS: TraceBook<SpinLock, 64> = TraceBook::new(SpinLock::new_const());
+
+struct Outer;
+struct Inner;
+struct Heaps;
+
+macro_rules! tracers {
+    ($($tracer:ident: $book:ident,)+) => { $(
+        impl Tracer for $tracer {
+            fn book() -> &'static dyn Book {
+                &$book
+            }
+        }
+    )+ };
 }
 
-// SAFETY: the blocks are the inner one's.
-unsafe impl<R: RawAlloc> RawAlloc for Counted<R> {
-    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Exhausted> {
-        let block = self.inner.allocate(layout)?;
-        self.given.fetch_add(1, Ordering::Relaxed);
-        Ok(block)
-    }
+tracers!(Outer: OUTER, Inner: INNER, Heaps: HEAPS,);
 
-    unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
-        self.taken_back.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: passed on.
-        unsafe { self.inner.deallocate(block, layout) }
-    }
-
-    unsafe fn resize(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), Exhausted> {
-        // SAFETY: passed on.
-        unsafe { self.inner.resize(block, old, new) }
-    }
-
-    fn region(&self) -> Option<Range<usize>> {
-        self.inner.region()
-    }
+/// Live blocks and bytes of a book, of those that `of` picks.
+fn live(book: &dyn Book, of: impl Fn(Option<Asker>) -> bool) -> (usize, usize) {
+    let mut live = (0, 0);
+    book.each(&mut |row| {
+        if of(row.asker) {
+            live = (live.0 + row.counts.blocks, live.1 + row.counts.bytes);
+        }
+    });
+    live
 }
 
 std::thread_local! {
-    /// Requests that a heap of this thread may still serve, and those it served.
-    static ALLOWED: Cell<usize> = const { Cell::new(usize::MAX) };
-    static SERVED: Cell<usize> = const { Cell::new(0) };
+    static COUNTDOWN: Countdown = const { Countdown::new() };
+    static REPORTS: RefCell<Vec<Misuse>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A heap that refuses after so many requests.
-struct Limited<T>(T);
+/// Which requests of this thread's heaps fail.
+#[derive(Default)]
+struct Told;
 
-// SAFETY: the blocks are the inner one's.
-unsafe impl<R: RawAlloc, T: Heap<R>> Heap<R> for Limited<T> {
-    fn new() -> Self {
-        Limited(T::new())
+impl Plan for Told {
+    fn with<T>(&self, f: impl FnOnce(&Countdown) -> T) -> T {
+        COUNTDOWN.with(f)
+    }
+}
+
+struct Guard;
+
+impl Watch for Guard {
+    fn report(misuse: &Misuse) {
+        REPORTS.with_borrow_mut(|reports| reports.push(*misuse));
     }
 
-    fn allocate(&mut self, raw: &R, layout: Layout) -> Result<NonNull<[u8]>, Exhausted> {
-        ALLOWED.set(ALLOWED.get().checked_sub(1).ok_or(Exhausted)?);
-        SERVED.set(SERVED.get() + 1);
-        self.0.allocate(raw, layout)
-    }
-
-    unsafe fn deallocate(&mut self, raw: &R, block: NonNull<u8>, layout: Layout) {
-        SERVED.set(SERVED.get() - 1);
-        // SAFETY: passed on.
-        unsafe { self.0.deallocate(raw, block, layout) }
-    }
-
-    unsafe fn sweep(&mut self, raw: &R) -> Swept {
-        // SAFETY: passed on.
-        unsafe { self.0.sweep(raw) }
+    fn may_use(asker: Asker) -> bool {
+        thread::current::<Wrapped>().is_some_and(|current| current.interpreter == asker.interpreter)
     }
 }
 
@@ -114,8 +114,8 @@ impl Host for Wrapped {
     type Park = NoPark;
     type Clock = NoClock;
     // Wraps nest.
-    type Raw = Counted<Counted<SystemRaw>>;
-    type Heap = Limited<BlockHeap>;
+    type Raw = TraceRaw<TraceRaw<SystemRaw, SpinLock, Inner>, SpinLock, Outer>;
+    type Heap = Debug<Trace<FailNth<DirectHeap, Told>, Heaps>, Guard, 0>;
     type Slot = Slot;
 
     fn clock(&self) -> &NoClock {
@@ -135,48 +135,105 @@ impl Host for Wrapped {
     }
 }
 
-fn counted<R>(inner: R) -> Counted<R> {
-    Counted { inner, given: AtomicUsize::new(0), taken_back: AtomicUsize::new(0) }
+/// The books belong to the process: one test at a time counts in them.
+static BOOKS: Mutex<()> = Mutex::new(());
+
+fn books() -> MutexGuard<'static, ()> {
+    BOOKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// SPEC: M2
+fn fresh() -> Runtime<Wrapped> {
+    let inner = TraceRaw::new(SystemRaw, SpinLock::new_const(), Tracing::new());
+    Runtime::new(Wrapped, TraceRaw::new(inner, SpinLock::new_const(), Tracing::new()), SpinLock::new_const())
+}
+
+fn presets() -> [InterpreterConfig; 2] {
+    [InterpreterConfig::isolated(), InterpreterConfig::legacy()]
+}
+
+fn of(interpreter: InterpreterId, domain: Domain) -> impl Fn(Option<Asker>) -> bool {
+    move |asker| asker == Some(Asker { domain, interpreter })
+}
+
+/// SPEC: M2, M8, M9
 #[test]
 fn every_request_goes_through_the_wraps() {
-    let rt = Runtime::new(Wrapped, counted(counted(SystemRaw)), SpinLock::new_const());
-    let live = |wrap: &dyn Fn() -> (usize, usize)| {
-        let (given, taken_back) = wrap();
-        given - taken_back
-    };
-    let outer =
-        || (rt.raw_alloc().given.load(Ordering::Relaxed), rt.raw_alloc().taken_back.load(Ordering::Relaxed));
-    let inner = || {
-        let raw = &rt.raw_alloc().inner;
-        (raw.given.load(Ordering::Relaxed), raw.taken_back.load(Ordering::Relaxed))
-    };
-    assert_eq!((outer(), inner()), ((0, 0), (0, 0)));
+    let _alone = books();
+    let outer = || live(&OUTER, |_| true).0;
+    let inner = || live(&INNER, |_| true).0;
+    let rt = fresh();
     let _main = rt.initialize(None).unwrap();
-    let slots = live(&outer);
-    assert!(slots >= 2, "an interpreter and a thread state");
-    for config in [InterpreterConfig::isolated(), InterpreterConfig::legacy()] {
+    assert!(outer() >= 2, "an interpreter and a thread state");
+    for config in presets() {
         let mut state = rt.create(&config, None).unwrap();
+        let id = state.interpreter();
         state
             .attach(|cx| {
-                let before = (SERVED.get(), live(&outer));
+                let (before, raw) = (live(&HEAPS, of(id, Domain::Object)).0, outer());
                 let objects: Vec<_> = (0..5).map(|n| cx.alloc_plain([n; 100]).unwrap()).collect();
-                assert_eq!((SERVED.get(), live(&outer)), (before.0 + 5, before.1 + 5));
-                assert_eq!(outer(), inner(), "both see everything");
-                ALLOWED.set(0);
+                // On main's heap too they are the interpreter's.
+                assert_eq!(live(&HEAPS, of(id, Domain::Object)).0, before + 5);
+                assert_eq!((outer(), inner()), (raw + 5, raw + 5), "both see everything");
+                COUNTDOWN.with(|countdown| countdown.fail_all_after(0));
                 let (_, error) = cx.alloc_plain(1u8).err().unwrap();
                 assert_eq!((error.domain, error.cause), (Domain::Object, AllocCause::Exhausted));
-                ALLOWED.set(usize::MAX);
+                COUNTDOWN.with(Countdown::fail_none);
                 for object in objects {
                     object.release(cx);
                 }
-                assert_eq!(SERVED.get(), before.0);
+                assert_eq!(live(&HEAPS, of(id, Domain::Object)).0, before);
+                let _left = cx.allocate(Domain::Mem, Layout::new::<u64>()).unwrap();
+                assert_eq!(live(&HEAPS, of(id, Domain::Mem)).0, 1);
             })
             .unwrap();
-        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+        assert_eq!(rt.end(id, None).unwrap().leaked.mem.blocks, 1);
+        assert_eq!(live(&HEAPS, |asker| asker.is_some_and(|asker| asker.interpreter == id)), (0, 0));
     }
     rt.finalize(None).unwrap();
-    assert_eq!(SERVED.get(), 0);
+    assert_eq!(REPORTS.with_borrow(Vec::len), 0, "the kernel itself uses memory as it should");
+}
+
+/// SPEC: M7
+#[test]
+fn misuse_through_a_token_is_named() {
+    let _alone = books();
+    let rt = fresh();
+    let _main = rt.initialize(None).unwrap();
+    let layout = Layout::new::<[u8; 24]>();
+    for config in presets() {
+        let (mut state, mut other) = (rt.create(&config, None).unwrap(), rt.create(&config, None).unwrap());
+        let id = state.interpreter();
+        let (first, second) = state
+            .attach(|cx| {
+                [Domain::Mem, Domain::Object].map(|domain| cx.allocate(domain, layout).unwrap()).into()
+            })
+            .unwrap();
+        let kinds = || REPORTS.take().iter().map(|misuse| (misuse.kind, misuse.owner)).collect::<Vec<_>>();
+        let owner = |domain| Some(Asker { domain, interpreter: id });
+        state
+            .attach(|cx| {
+                // SAFETY: not what the contract asks for, which is what is tested: the wrapper answers for it.
+                unsafe { cx.deallocate(Domain::Object, first, layout) };
+                let kind = MisuseKind::WrongDomain { domain: Domain::Object };
+                assert_eq!(kinds(), [(kind, owner(Domain::Mem))]);
+            })
+            .unwrap();
+        if config == InterpreterConfig::legacy() {
+            // The other one's link would be taken out of the wrong list: the report comes, and nothing can go on.
+            continue;
+        }
+        other
+            .attach(|cx| {
+                // Its account goes down by what is not its own, and must not go below zero.
+                let _own = cx.allocate(Domain::Object, layout).unwrap();
+                // SAFETY: as above.
+                unsafe { cx.deallocate(Domain::Object, second, layout) };
+                assert_eq!(
+                    kinds(),
+                    [(MisuseKind::ForeignBlock, None)],
+                    "another heap does not know it at all"
+                );
+            })
+            .unwrap();
+    }
 }

@@ -7,6 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use archipelago_alloc_hooks::Countdown;
 use archipelago_kernel::host::{Exhausted, RawAlloc};
 
 /// A wrong answer of a raw domain.
@@ -25,8 +26,6 @@ struct State {
     live: BTreeMap<usize, Block>,
     bytes: usize,
     budget: Option<usize>,
-    /// Requests that are still served; the one after them fails.
-    until_failure: Option<usize>,
     lie: Option<Lie>,
 }
 
@@ -42,12 +41,13 @@ struct Block {
 pub struct Checked<R> {
     inner: R,
     state: Mutex<State>,
+    countdown: Countdown,
 }
 
 impl<R: RawAlloc> Checked<R> {
     /// Checks only.
     pub fn new(inner: R) -> Self {
-        Checked { inner, state: Mutex::default() }
+        Checked { inner, state: Mutex::default(), countdown: Countdown::new() }
     }
 
     /// Refuses what would take more than `budget` bytes at once.
@@ -59,12 +59,15 @@ impl<R: RawAlloc> Checked<R> {
 
     /// Serves `requests` more requests and fails the one after them, once; `None` fails none.
     pub fn fail_after(&self, requests: Option<usize>) {
-        self.state().until_failure = requests;
+        match requests {
+            Some(served) => self.countdown.fail_after(served),
+            None => self.countdown.fail_none(),
+        }
     }
 
     /// Whether a failure is still to come.
     pub fn will_fail(&self) -> bool {
-        self.state().until_failure.is_some()
+        self.countdown.will_fail()
     }
 
     /// Refuses from now on what would take more than `budget` bytes at once; `None` refuses nothing.
@@ -109,11 +112,9 @@ unsafe impl Send for Block {}
 unsafe impl<R: RawAlloc> RawAlloc for Checked<R> {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Exhausted> {
         let mut state = self.state();
-        if state.until_failure == Some(0) {
-            state.until_failure = None;
+        if self.countdown.fails() {
             return Err(Exhausted);
         }
-        state.until_failure = state.until_failure.map(|n| n - 1);
         if state.budget.is_some_and(|budget| budget.saturating_sub(state.bytes) < layout.size()) {
             return Err(Exhausted);
         }

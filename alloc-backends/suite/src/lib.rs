@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod checked;
+mod direct;
 pub mod heap;
 mod model;
 mod random;
@@ -9,6 +10,7 @@ pub mod served;
 mod subject;
 
 pub use checked::{Checked, Lie};
+pub use direct::DirectHeap;
 pub use model::Model;
 pub use subject::{OnHeap, OnRaw, Subject};
 

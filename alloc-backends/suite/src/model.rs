@@ -4,7 +4,7 @@
 use core::{alloc::Layout, ptr::NonNull};
 use std::collections::BTreeMap;
 
-use archipelago_kernel::host::{Exhausted, Swept};
+use archipelago_kernel::memory::AllocCause;
 
 use crate::Subject;
 
@@ -34,6 +34,11 @@ impl<S: Subject> Model<S> {
         &self.subject
     }
 
+    /// The subject, to be used without serving or taking blocks.
+    pub fn subject_mut(&mut self) -> &mut S {
+        &mut self.subject
+    }
+
     /// How many blocks are live.
     pub fn len(&self) -> usize {
         self.live.len()
@@ -45,7 +50,7 @@ impl<S: Subject> Model<S> {
     }
 
     /// Allocates, checks the answer and fills the block. Returns its address.
-    pub fn allocate(&mut self, layout: Layout) -> Result<usize, Exhausted> {
+    pub fn allocate(&mut self, layout: Layout) -> Result<usize, AllocCause> {
         let answer = self.subject.allocate(layout)?;
         let start = answer.cast::<u8>();
         let address = start.addr().get();
@@ -73,7 +78,7 @@ impl<S: Subject> Model<S> {
     }
 
     /// Resizes a block in place and checks that what both sizes have in common was kept.
-    pub fn resize(&mut self, address: usize, size: usize) -> Result<(), Exhausted> {
+    pub fn resize(&mut self, address: usize, size: usize) -> Result<(), AllocCause> {
         let live = *self.live.get(&address).expect("a live block");
         check(live, live.layout.size());
         let new = Layout::from_size_align(size, live.layout.align()).expect("a layout");
@@ -90,7 +95,7 @@ impl<S: Subject> Model<S> {
                 fill(resized, kept);
                 self.live.insert(address, resized);
             }
-            Err(Exhausted) => check(live, live.layout.size()),
+            Err(_) => check(live, live.layout.size()),
         }
         answer
     }
@@ -106,8 +111,9 @@ impl<S: Subject> Model<S> {
         self.subject.relocate();
     }
 
-    /// Checks the contents of every live block.
+    /// Checks the contents of every live block, and lets the subject look at itself.
     pub fn check(&self) {
+        self.subject.inspect(self.live.len());
         self.live.values().for_each(|live| check(*live, live.layout.size()));
     }
 
@@ -118,13 +124,10 @@ impl<S: Subject> Model<S> {
         }
     }
 
-    /// Forgets every block without giving it back: the subject, and what a sweep of it must say.
-    pub fn abandon(mut self) -> (S, Swept) {
+    /// Forgets every block without giving it back.
+    pub fn abandon(self) -> S {
         self.check();
-        let bytes = self.live.values().map(|live| live.layout.size()).sum();
-        let blocks = self.live.len();
-        self.live.clear();
-        (self.subject, Swept { blocks, bytes })
+        self.subject
     }
 }
 

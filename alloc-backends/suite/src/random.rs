@@ -32,9 +32,13 @@ fn request() -> impl Strategy<Value = Request> {
     ]
 }
 
-/// Runs sequences of requests on new subjects; `end` gets each model after its sequence.
-pub(crate) fn sequences<S: Subject>(subject: &impl Fn() -> S, end: impl Fn(Model<S>)) {
-    let (cases, length) = if cfg!(miri) { (4, 40) } else { (200, 300) };
+/// For backends, and for what stands in front of one that had as many.
+pub(crate) const MANY: u32 = 200;
+pub(crate) const FEW: u32 = 20;
+
+/// Runs so many sequences of requests on new subjects; `end` gets each model after its sequence.
+pub(crate) fn sequences<S: Subject>(cases: u32, subject: &impl Fn() -> S, end: impl Fn(Model<S>)) {
+    let (cases, length) = if cfg!(miri) { (4.min(cases / 10), 40) } else { (cases, 300) };
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     // In Miri a failure should be there again in the next run.
     let mut runner = if cfg!(miri) {

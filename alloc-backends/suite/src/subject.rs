@@ -3,12 +3,15 @@
 
 use core::{alloc::Layout, mem, ptr::NonNull};
 
-use archipelago_kernel::host::{Exhausted, Heap, RawAlloc, Swept};
+use archipelago_kernel::{
+    host::{Exhausted, Heap, HeapState, RawAlloc},
+    memory::{AllocCause, RawDomain},
+};
 
 /// Memory as both kinds serve it.
 pub trait Subject {
     /// A block for `layout`.
-    fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, Exhausted>;
+    fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocCause>;
 
     /// Gives a block back.
     ///
@@ -20,18 +23,23 @@ pub trait Subject {
     ///
     /// # Safety
     /// As for `deallocate`; `new` has the same alignment.
-    unsafe fn resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), Exhausted>;
+    unsafe fn resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), AllocCause>;
 
     /// Moves the allocator's value, where it can be moved.
     fn relocate(&mut self) {}
+
+    /// Looks at itself, where it can; `live` blocks are live.
+    fn inspect(&self, live: usize) {
+        let _ = live;
+    }
 }
 
 /// A raw domain.
 pub struct OnRaw<'a, R>(pub &'a R);
 
 impl<R: RawAlloc> Subject for OnRaw<'_, R> {
-    fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, Exhausted> {
-        self.0.allocate(layout)
+    fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocCause> {
+        self.0.allocate(layout).map_err(|Exhausted| AllocCause::Exhausted)
     }
 
     unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
@@ -39,22 +47,22 @@ impl<R: RawAlloc> Subject for OnRaw<'_, R> {
         unsafe { self.0.deallocate(block, layout) }
     }
 
-    unsafe fn resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), Exhausted> {
+    unsafe fn resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), AllocCause> {
         // SAFETY: passed on from the caller.
-        unsafe { self.0.resize(block, old, new) }
+        unsafe { self.0.resize(block, old, new) }.map_err(|Exhausted| AllocCause::Exhausted)
     }
 }
 
 /// A heap on a raw domain. Dropping it sweeps the heap: what it served is gone then.
 pub struct OnHeap<'a, H: Heap<R>, R: RawAlloc> {
     heap: Box<H>,
-    raw: &'a R,
+    raw: RawDomain<'a, R>,
 }
 
 impl<'a, H: Heap<R>, R: RawAlloc> OnHeap<'a, H, R> {
     /// A new heap.
     pub fn new(raw: &'a R) -> Self {
-        OnHeap { heap: Box::new(H::new()), raw }
+        OnHeap { heap: Box::new(H::new()), raw: RawDomain::new(raw) }
     }
 
     /// The heap.
@@ -62,11 +70,17 @@ impl<'a, H: Heap<R>, R: RawAlloc> OnHeap<'a, H, R> {
         &self.heap
     }
 
+    /// Returns what the heap keeps.
+    pub fn trim(&mut self) {
+        // SAFETY: `raw` is the one that every call gets.
+        unsafe { self.heap.trim(self.raw) }
+    }
+
     /// Sweeps the heap.
     ///
     /// # Safety
     /// No block of this heap is used any more.
-    pub unsafe fn sweep(&mut self) -> Swept {
+    pub unsafe fn sweep(&mut self) {
         // SAFETY: passed on from the caller; `raw` is the one that every call gets.
         unsafe { self.heap.sweep(self.raw) }
     }
@@ -80,7 +94,7 @@ impl<H: Heap<R>, R: RawAlloc> Drop for OnHeap<'_, H, R> {
 }
 
 impl<H: Heap<R>, R: RawAlloc> Subject for OnHeap<'_, H, R> {
-    fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, Exhausted> {
+    fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocCause> {
         self.heap.allocate(self.raw, layout)
     }
 
@@ -89,9 +103,17 @@ impl<H: Heap<R>, R: RawAlloc> Subject for OnHeap<'_, H, R> {
         unsafe { self.heap.deallocate(self.raw, block, layout) }
     }
 
-    unsafe fn resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), Exhausted> {
+    unsafe fn resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), AllocCause> {
         // SAFETY: passed on from the caller; `raw` is the one that every call gets.
         unsafe { self.heap.resize(self.raw, block, old, new) }
+    }
+
+    fn inspect(&self, live: usize) {
+        match self.heap.inspect() {
+            HeapState::Unknown => {}
+            HeapState::Sound { blocks } => assert_eq!(blocks, live, "the heap and the model count alike"),
+            HeapState::Broken(what) => panic!("the heap is broken: {what}"),
+        }
     }
 
     fn relocate(&mut self) {

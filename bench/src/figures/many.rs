@@ -6,7 +6,7 @@ use std::{io, thread};
 use archipelago::{InterpreterConfig, Runtime};
 use archipelago_guest_wasm::{Output, Program, WasiSetup, WriterSink};
 
-use super::worker;
+use super::worker_word;
 use crate::{
     Trouble,
     figure::{Figure, Goal, Peer},
@@ -40,10 +40,7 @@ const COUNT: usize = 10_000;
 const JOBS: usize = 2;
 
 fn many(effort: Effort, word: usize) -> Result<Samples, Trouble> {
-    turns(effort, || {
-        let words = worker(&[NAME, &COUNT.to_string()])?;
-        Ok(*words.get(word).ok_or("the worker said too little")?)
-    })
+    turns(effort, || worker_word(&[NAME, &COUNT.to_string()], word))
 }
 
 /// Prints how much more memory this process has afterwards, in MiB, and the microseconds of one interpreter.

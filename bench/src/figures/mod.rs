@@ -13,11 +13,14 @@ mod busy;
 mod create;
 mod enter;
 mod handover;
+mod heap;
+mod idle;
 mod many;
 mod object;
 mod scaling;
 mod shared_gil;
 mod start;
+mod teardown;
 mod thread_state;
 
 /// All figures, in the order of the scoreboard.
@@ -28,6 +31,9 @@ pub fn all() -> impl Iterator<Item = &'static Figure> {
         enter::FIGURES,
         thread_state::FIGURES,
         object::FIGURES,
+        heap::FIGURES,
+        teardown::FIGURES,
+        idle::FIGURES,
         handover::FIGURES,
         scaling::FIGURES,
         shared_gil::FIGURES,
@@ -49,6 +55,8 @@ pub const WORKER: &str = "worker";
 pub fn work(arguments: &[String]) -> Result<(), Trouble> {
     match arguments {
         [name, count] if name == many::NAME => many::work(count.parse()?),
+        [name, count] if name == idle::NAME => idle::work(count.parse()?),
+        [name, allocator] if name == heap::NAME => heap::work(allocator),
         _ => Err("no such worker".into()),
     }
 }
@@ -62,6 +70,11 @@ fn worker(arguments: &[&str]) -> Result<Vec<f64>, Trouble> {
     }
     let words = String::from_utf8(output.stdout)?;
     words.split_whitespace().map(|word| word.parse().map_err(Into::into)).collect()
+}
+
+/// One of these words.
+fn worker_word(arguments: &[&str], word: usize) -> Result<f64, Trouble> {
+    Ok(*worker(arguments)?.get(word).ok_or("the worker said too little")?)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ const ROUNDS: u64 = 10_000_000;
 /// `of` chooses between the time on the wall and the processor's.
 fn switches(effort: Effort, of: fn(Duration, Duration) -> Duration) -> Result<Samples, Trouble> {
     let rt = Runtime::new()?;
-    let main = rt.interpreter(rt.main().ok_or("no main")?)?;
+    let main = rt.interpreter(rt.main()?)?;
     let interval = main.thread_state()?.attach(|cx| cx.switch_interval())?;
     let config = InterpreterConfig::isolated().with_gil(GilChoice::Shared);
     let program = load(&busy(ROUNDS))?;

@@ -348,7 +348,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
 
     fn add_pending(&mut self, number: u8, node: u8) {
         let Some((key, id)) = self.interpreter(number) else { return };
-        let Ok(port) = self.rt.interpreter(id).and_then(|handle| handle.pending_port()) else { return };
+        let Ok(port) = self.rt.interpreter(id).and_then(|handle| handle.port()) else { return };
         let node = usize::from(node) % NODES;
         let real = port.add(self.nodes[node]);
         if self.model.interpreters[key].phase != Phase::Running {
@@ -631,7 +631,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
         let interpreter = &self.model.interpreters[here];
         assert_eq!(cx.usage(), interpreter.account.usage);
         assert_eq!(cx.fuel(), interpreter.fuel);
-        assert_eq!(cx.memory_limit(), interpreter.config.memory_limit());
+        assert_eq!(cx.memory_limits().hard, interpreter.config.memory_limit());
         true
     }
 
@@ -644,13 +644,14 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
         assert_eq!(self.witness.values(), alive, "after {operation:?}");
 
         let listed: Vec<_> = model.listed().filter_map(|key| model.interpreters[key].id).collect();
-        assert_eq!(self.rt.count(), listed.len());
+        assert_eq!(self.rt.count(), Ok(listed.len()));
         let mut names = listed.clone();
         names.reverse();
-        assert_eq!(self.rt.list(&mut names), listed.len());
+        assert_eq!(self.rt.list(&mut names), Ok(listed.len()));
         assert_eq!(names, listed);
-        assert_eq!(self.rt.main(), listed.first().copied());
-        let newest_first: Vec<_> = core::iter::successors(self.rt.head(), |id| self.rt.next(*id)).collect();
+        assert_eq!(self.rt.main().ok(), listed.first().copied());
+        let newest_first: Vec<_> =
+            core::iter::successors(self.rt.head().ok(), |id| self.rt.next(*id).unwrap()).collect();
         assert!(newest_first.iter().eq(listed.iter().rev()));
 
         for (key, interpreter) in model.interpreters.iter().enumerate().rev().take(INTERPRETERS + 3) {
@@ -667,7 +668,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
             };
             assert!(interpreter.is_listed(), "{id:?} ended");
             assert_eq!(self.rt.id(id.number()), Ok(id));
-            assert_eq!(handle.phase(), interpreter.phase);
+            assert_eq!(handle.phase(), Ok(interpreter.phase));
             assert_eq!(handle.whence(), Ok(interpreter.whence));
             assert_eq!(handle.config(), Ok(interpreter.config));
             assert_eq!(handle.is_running(), Ok(interpreter.running.is_some()));

@@ -5,14 +5,13 @@ use core::{
     alloc::Layout,
     ops::Range,
     ptr::NonNull,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 use std::sync::Arc;
 
 use archipelago::ThreadLocalSlot;
-use archipelago_alloc_blocks::BlockHeap;
-use archipelago_alloc_suite::Checked;
+use archipelago_alloc_suite::{Checked, DirectHeap};
 use archipelago_alloc_system::SystemRaw;
 use archipelago_kernel::{
     Host, Runtime,
@@ -96,6 +95,8 @@ unsafe impl RawAlloc for SharedRaw {
 }
 
 static CYCLES: AtomicU64 = AtomicU64::new(1);
+/// Apart from those of the other hosts in the program, and dense: tables are as long as the largest.
+static INDEXES: AtomicUsize = AtomicUsize::new(512);
 
 /// Spin locks, a clock that the test moves, memory that is checked.
 #[derive(Default)]
@@ -110,7 +111,7 @@ impl Host for ManualHost {
     type Park = NoPark;
     type Clock = ManualClock;
     type Raw = SharedRaw;
-    type Heap = BlockHeap;
+    type Heap = DirectHeap;
     type Slot = ThreadLocalSlot;
 
     fn clock(&self) -> &ManualClock {
@@ -124,6 +125,10 @@ impl Host for ManualHost {
     fn new_cycle(&self) -> u64 {
         // Apart from the adapter's cycles, in which a program may have runtimes too.
         CYCLES.fetch_add(1, Ordering::Relaxed) | 1 << 63
+    }
+
+    fn new_index(&self) -> usize {
+        INDEXES.fetch_add(1, Ordering::Relaxed)
     }
 
     fn thread_id(&self) -> usize {

@@ -37,6 +37,8 @@ pub(crate) struct Interpreter {
     pub(crate) running: Option<Key>,
     pub(crate) pending: VecDeque<usize>,
     pub(crate) deadline: Option<u64>,
+    /// The deadline passed and no thread state was there to be told.
+    pub(crate) overdue: bool,
     /// Visitors inside.
     pub(crate) visits: usize,
     /// Blocks of the heap, and charges for memory outside it.
@@ -242,6 +244,7 @@ impl Model {
             fuel: config.fuel(),
             running: None,
             pending: VecDeque::new(),
+            overdue: false,
             deadline: config.deadline().map(|within| self.now + within.as_millis() as u64),
             visits: 0,
             blocks: 0,
@@ -256,7 +259,8 @@ impl Model {
 
     fn new_thread_state(&mut self, interpreter: Key) -> Key {
         let pending = !self.interpreters[interpreter].pending.is_empty();
-        self.threads.push(Thread { interpreter, is_alive: true, pending, ..Thread::default() });
+        let deadline = core::mem::take(&mut self.interpreters[interpreter].overdue);
+        self.threads.push(Thread { interpreter, is_alive: true, pending, deadline, ..Thread::default() });
         self.threads.len() - 1
     }
 
@@ -385,7 +389,12 @@ impl Model {
             return Err(EndError::Main);
         }
         self.is_elsewhere(key)?;
-        self.tell(Told::Clearing(self.interpreters[key].number)).map_err(|()| EndError::Vetoed)
+        let Interpreter { number, phase, .. } = self.interpreters[key];
+        if phase != Phase::Running {
+            // Asked by the end that gave up waiting.
+            return Ok(());
+        }
+        self.tell(Told::Clearing(number)).map_err(|()| EndError::Vetoed)
     }
 
     /// An end from inside would wait for itself.
@@ -489,6 +498,7 @@ impl Model {
                 continue;
             }
             self.interpreters[key].deadline = None;
+            self.interpreters[key].overdue = self.thread_count(key) == 0;
             for thread in self.threads.iter_mut().filter(|thread| thread.interpreter == key) {
                 thread.deadline = true;
             }

@@ -57,11 +57,9 @@ impl Model {
         for object in self.objects.iter_mut().filter(|object| object.interpreter == key && object.is_alive) {
             object.is_alive = false;
             ledger.objects += 1;
-            interpreter.account.give(Domain::Object, self.sizes.object);
         }
         ledger.leaked = interpreter.account.usage;
         ledger.peak = interpreter.account.usage.peak;
-        ledger.swept_blocks = interpreter.blocks;
         interpreter.phase = Phase::Ended;
         interpreter.running = None;
         interpreter.deadline = None;

@@ -115,7 +115,8 @@ impl Instance {
         Ok(Self { store, memory, exchange, state: State::Ready, calls, results: Vec::new(), fuel_used: 0 })
     }
 
-    /// Runs the program for about `fuel` units: one per instruction, one per 64 bytes that an instruction copies.
+    /// Runs the program for about `fuel` units: one per instruction, one per 64 bytes that an instruction copies. Fuel is
+    /// taken for a stretch of code when that begins, so what a branch skips in it counts too.
     ///
     /// A single instruction may need more than `fuel`; it is granted then, so that the program always moves on. A
     /// program that is blocked returns its request again; one that has ended returns its end again.

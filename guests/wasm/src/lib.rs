@@ -10,10 +10,31 @@
 //!                                                             └── complete(response) ◄┴── serve(request, wake)
 //! ```
 //!
+//! # What is charged, and what is not
+//!
+//! An interpreter is charged for the linear memories and tables of its program, to the byte and before it gets them.
+//! Not charged, because wasmi tells no sizes for them, and a guess would make an exact account an inexact one:
+//!
+//! - compiled code: it belongs to the [`Program`], which any number of interpreters share, and grows with its file;
+//! - the stack of values and calls: the engine's, lent to a program while it is in a call; at most 4 MiB of values and
+//!   10 000 calls, then the program is stopped with [`Trap::StackOverflow`];
+//! - what a request carries, 64 KiB at most, and wasi-common's table of open files, arguments and environment.
+//!
+//! Where many programs run at a time, keep 5 MiB beside each one's limit.
+//!
+//! # How long a slice lasts
+//!
+//! Fuel is checked between instructions, so a single one may take longer than its slice: `memory.fill`, `memory.copy`
+//! and `memory.init`, and the same for tables, are done in one piece. The most they can do is the whole memory: about a
+//! second for each GiB that was not touched before, and much less afterwards. A memory limit bounds that too.
+//!
+//! # The parts
+//!
 //! | file | what it holds |
 //! |---|---|
 //! | `engine` | the configuration all programs share, and the imports they may use |
-//! | `program`, `section` | loading: validation, compilation, the entry point |
+//! | `program`, `section`, `leb` | loading: validation, compilation, the entry point |
+//! | `rewrite` | functions in a form that is metered less often |
 //! | `instance` | one program of one interpreter, run in slices |
 //! | `budget` | bytes of memories and tables: what is charged, what was refused |
 //! | `trap` | why a program was stopped |
@@ -29,8 +50,10 @@ mod engine;
 mod error;
 mod guest;
 mod instance;
+mod leb;
 mod program;
 mod request;
+mod rewrite;
 mod section;
 mod serve;
 mod setup;

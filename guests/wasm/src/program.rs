@@ -4,6 +4,7 @@ use crate::{
     budget::Budget,
     engine::Engine,
     error::LoadError,
+    rewrite::rewrite,
     section::lift_start,
     wasi::{self, Guest},
 };
@@ -53,13 +54,13 @@ impl Program {
         entry: &str,
     ) -> Result<Self, LoadError> {
         let binary = binary(bytes)?;
-        let mut module = compile(engine, &binary)?;
+        let mut module = rewritten(engine, &binary)?;
         check_imports(engine, &module)?;
         check_entry(&module, entry)?;
         let lifted = lift_start(&binary, |name| module.get_export(name).is_some());
         let start_section = match lifted {
             Some(lifted) => {
-                module = compile(engine, &lifted.bytes)?;
+                module = rewritten(engine, &lifted.bytes)?;
                 Some(lifted.export)
             }
             None => None,
@@ -133,6 +134,16 @@ fn one_line(error: &wat::Error) -> String {
     match place {
         Some((line, column)) => format!("{message} in line {line}, column {column}"),
         None => message.to_owned(),
+    }
+}
+
+/// Compiles a module in the form that is metered less often.
+fn rewritten(engine: &Engine, bytes: &[u8]) -> Result<Module, LoadError> {
+    // A module that is refused is compiled as it was, so that the error names its own bytes, and so that one is not lost
+    // that only reaches a limit of the engine by being rewritten.
+    match rewrite(bytes).map(|bytes| Module::new(&engine.wasmi, bytes)) {
+        Some(Ok(module)) => Ok(module),
+        Some(Err(_)) | None => compile(engine, bytes),
     }
 }
 

@@ -4,6 +4,8 @@
 //! run without slices. [`lift_start`] rewrites the module: the section goes, and its function is exported under a name
 //! that [`Instance`](crate::Instance) calls first.
 
+use crate::leb::{number, put_number, put_sized, sized};
+
 const MAGIC_AND_VERSION: usize = 8;
 const EXPORTS: u8 = 7;
 const START: u8 = 8;
@@ -26,8 +28,7 @@ pub(crate) fn lift_start(module: &[u8], taken: impl Fn(&str) -> bool) -> Option<
     let mut exports: &[u8] = &[0];
     let mut lifted = false;
     while let Some((&id, body)) = rest.split_first() {
-        let (length, body) = number(body)?;
-        let (body, after) = body.split_at_checked(length as usize)?;
+        let (body, after) = sized(body)?;
         match id {
             // Sections are in order, exports right before the start: written when the start section is met.
             EXPORTS if has_start(after) => exports = body,
@@ -37,14 +38,17 @@ pub(crate) fn lift_start(module: &[u8], taken: impl Fn(&str) -> bool) -> Option<
                 let mut section = Vec::new();
                 put_number(&mut section, count.checked_add(1)?);
                 section.extend_from_slice(entries);
-                put_number(&mut section, export.len() as u32);
-                section.extend_from_slice(export.as_bytes());
+                put_sized(&mut section, export.as_bytes());
                 section.push(FUNCTION_EXPORT);
                 put_number(&mut section, function);
-                put_section(&mut bytes, EXPORTS, &section);
+                bytes.push(EXPORTS);
+                put_sized(&mut bytes, &section);
                 lifted = true;
             }
-            _ => put_section(&mut bytes, id, body),
+            _ => {
+                bytes.push(id);
+                put_sized(&mut bytes, body);
+            }
         }
         rest = after;
     }
@@ -57,36 +61,8 @@ fn has_start(mut rest: &[u8]) -> bool {
         if id == START {
             return true;
         }
-        let Some(after) = number(body).and_then(|(length, body)| body.get(length as usize..)) else {
-            return false;
-        };
+        let Some((_, after)) = sized(body) else { return false };
         rest = after;
     }
     false
-}
-
-/// Reads a number in LEB128.
-fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let mut value = 0_u64;
-    for (index, byte) in bytes.iter().enumerate().take(5) {
-        value |= u64::from(byte & 0x7F) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some((u32::try_from(value).ok()?, &bytes[index + 1..]));
-        }
-    }
-    None
-}
-
-fn put_number(bytes: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-}
-
-fn put_section(bytes: &mut Vec<u8>, id: u8, body: &[u8]) {
-    bytes.push(id);
-    put_number(bytes, body.len() as u32);
-    bytes.extend_from_slice(body);
 }

@@ -10,7 +10,7 @@ use core::fmt;
 use std::{io, path::PathBuf, sync::Arc};
 use wasmi_wasi::{
     WasiCtx, WasiFile, ambient_authority,
-    sync::{WasiCtxBuilder, dir},
+    sync::WasiCtxBuilder,
     wasi_common::pipe::{ReadPipe, WritePipe},
 };
 
@@ -121,9 +121,9 @@ impl WasiSetup {
             .stderr(output(self.stderr, Descriptor::stderr, exchange).map_err(StartError::Stream)?);
         let wasi = builder.build();
         for (host, guest) in self.directories {
-            let opened = wasmi_wasi::Dir::open_ambient_dir(&host, ambient_authority())
+            let directory = wasmi_wasi::Dir::open_ambient_dir(&host, ambient_authority())
+                .and_then(|opened| Directory::new(opened, exchange))
                 .map_err(|error| StartError::Directory { path: host, error })?;
-            let directory = Directory::new(Box::new(dir::Dir::from_cap_std(opened)), exchange);
             // The only failure is a table of four thousand million files.
             wasi.push_preopened_dir(Box::new(directory), guest)
                 .map_err(|error| StartError::Stream(io::Error::other(error.to_string())))?;

@@ -7,6 +7,7 @@
 
 mod directory;
 mod exchange;
+mod open;
 mod poll;
 mod stream;
 

@@ -2,9 +2,10 @@
 
 mod common;
 
-use archipelago_guest_wasm::WasiSetup;
+use archipelago_guest_wasm::{Instance, StartError, WasiSetup};
 use common::*;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use core::sync::atomic::{AtomicBool, Ordering};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use std::{env, fs, path::PathBuf, process};
 
 /// Opens `name` in the first directory and copies 64 bytes of it to standard output; exits with the first errno.
@@ -77,4 +78,37 @@ fn a_named_pipe_cannot_block_the_engine() {
     mknodat(CWD, scratch.0.join("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     let not_supported = 58;
     assert_eq!(run(&scratch, "pipe").0, not_supported);
+}
+
+#[test]
+fn a_file_that_is_now_a_pipe_and_now_is_not_cannot_block_the_engine() {
+    let scratch = Scratch::new("swapped");
+    let [name, pipe, file] = ["name", "pipe", "file"].map(|name| scratch.0.join(name));
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    fs::write(&file, "a note").unwrap();
+    fs::rename(&file, &name).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                renameat_with(CWD, &name, CWD, &pipe, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        let not_supported = 58;
+        for _ in 0..300 {
+            let seen = run(&scratch, "name");
+            assert!(seen == (0, "a note".into()) || seen.0 == not_supported, "{seen:?}");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_pipe_is_no_directory() {
+    let scratch = Scratch::new("preopened");
+    let pipe = scratch.0.join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let program = load(reader("x")).unwrap();
+    let started = Instance::new(&program, WasiSetup::new().directory(pipe, "/"), PLENTY);
+    assert!(matches!(started, Err(StartError::Directory { .. })), "{started:?}");
 }

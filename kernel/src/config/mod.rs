@@ -72,14 +72,19 @@ settings! {
     gil / with_gil: GilChoice,
     /// The most bytes the interpreter may hold, what it needs to start included; a request beyond fails.
     memory_limit / with_memory_limit: Option<usize>,
+    /// The most bytes it may hold in ordinary running; a request beyond fails, and can be handled.
+    memory_soft_limit / with_memory_soft_limit: Option<usize>,
+    /// The bytes beyond the soft limit that code may use while it handles such a failure.
+    memory_reserve / with_memory_reserve: usize,
     /// How long a waiter leaves the holder alone before it asks for the GIL. Without a value the GIL's
-    /// default stays.
+    /// default stays. Only with an own GIL: a shared one has main's.
     switch_interval / with_switch_interval: Option<Duration>,
     /// How long one run may take before it is interrupted.
     deadline / with_deadline: Option<Duration>,
     /// How many units of work one run may do before it is interrupted.
     fuel / with_fuel: Option<u64>,
-    /// Every run gets a thread of its own, instead of the caller's.
+    /// It never runs on a thread that is in the middle of another interpreter: attaching or entering there answers
+    /// [`NeedsNewThread`](crate::error::AttachError::NeedsNewThread).
     always_new_thread / with_always_new_thread: bool,
     /// Only the thread that was attached first may be attached; others get
     /// [`WrongThread`](crate::error::AttachError::WrongThread).

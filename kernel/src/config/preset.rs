@@ -35,6 +35,8 @@ impl InterpreterConfig {
             check_multi_interp_extensions: false,
             gil: GilChoice::Default,
             memory_limit: None,
+            memory_soft_limit: None,
+            memory_reserve: 0,
             switch_interval: None,
             deadline: None,
             fuel: None,

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{GilChoice, InterpreterConfig};
-use crate::error::ConfigError;
+use crate::{error::ConfigError, memory::MemoryLimits};
 
 impl InterpreterConfig {
     /// The rules that the config alone can break.
@@ -19,13 +19,27 @@ impl InterpreterConfig {
             // CPython accepts this one. Two threads would then use main's heap at the same time.
             return Err(ConfigError::OwnGilWithMainHeap);
         }
+        if self.switch_interval.is_some() && !matches!(self.gil, GilChoice::Own) {
+            return Err(ConfigError::IntervalOfSharedGil);
+        }
+        if self.memory_limits().are_crossed() {
+            return Err(ConfigError::SoftLimitAboveHard);
+        }
         Ok(())
+    }
+
+    /// The memory limits.
+    pub const fn memory_limits(&self) -> MemoryLimits {
+        MemoryLimits::none()
+            .with_hard(self.memory_limit)
+            .with_soft(self.memory_soft_limit)
+            .with_reserve(self.memory_reserve)
     }
 
     /// The rules that take a runtime to break: `footprint` is what an interpreter holds before it runs
     /// anything, `longest` the longest duration that the host's clock can tell.
     pub fn validate_for(&self, footprint: usize, longest: Duration) -> Result<(), ConfigError> {
-        if self.memory_limit.is_some_and(|limit| limit < footprint) {
+        if [self.memory_limit, self.memory_soft_limit].into_iter().flatten().any(|limit| limit < footprint) {
             return Err(ConfigError::LimitBelowFootprint);
         }
         if [self.switch_interval, self.deadline].into_iter().flatten().any(|asked| asked > longest) {

@@ -34,7 +34,8 @@ fn kind(name: &str) -> Result<Kind, ConfigError> {
         | "check_multi_interp_extensions"
         | "always_new_thread"
         | "bound_to_thread" => Ok(Kind::Flag),
-        "memory_limit" | "switch_interval_us" | "deadline_us" | "fuel" => Ok(Kind::Number),
+        "memory_limit" | "memory_soft_limit" | "memory_reserve" | "switch_interval_us" | "deadline_us"
+        | "fuel" => Ok(Kind::Number),
         "gil" => Ok(Kind::Gil),
         _ => Err(ConfigError::UnknownField),
     }
@@ -56,6 +57,11 @@ impl<'a> ConfigValue<'a> {
     }
 }
 
+/// A limit above the address space is never reached, like the largest one.
+fn saturated(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 impl InterpreterConfig {
     /// The names that [`set`](Self::set) knows. A duration is given in microseconds, and its name says so.
     pub const NAMES: &'static [&'static str] = &[
@@ -67,6 +73,8 @@ impl InterpreterConfig {
         "check_multi_interp_extensions",
         "gil",
         "memory_limit",
+        "memory_soft_limit",
+        "memory_reserve",
         "switch_interval_us",
         "deadline_us",
         "fuel",
@@ -87,10 +95,9 @@ impl InterpreterConfig {
             ("always_new_thread", Bool(on)) => self.always_new_thread = on,
             ("bound_to_thread", Bool(on)) => self.bound_to_thread = on,
             ("gil", Text(text)) => self.gil = GilChoice::from_name(text)?,
-            // A limit above the address space is never reached, like the largest one.
-            ("memory_limit", Int(bytes)) => {
-                self.memory_limit = Some(usize::try_from(bytes).unwrap_or(usize::MAX));
-            }
+            ("memory_limit", Int(bytes)) => self.memory_limit = Some(saturated(bytes)),
+            ("memory_soft_limit", Int(bytes)) => self.memory_soft_limit = Some(saturated(bytes)),
+            ("memory_reserve", Int(bytes)) => self.memory_reserve = saturated(bytes),
             ("switch_interval_us", Int(us)) => self.switch_interval = Some(Duration::from_micros(us)),
             ("deadline_us", Int(us)) => self.deadline = Some(Duration::from_micros(us)),
             ("fuel", Int(units)) => self.fuel = Some(units),

@@ -19,6 +19,9 @@ pub(crate) const DEADLINE: u32 = 1 << 4;
 /// The interpreter is finalizing. Never cleared while the thread state lives.
 pub(crate) const FINALIZING: u32 = 1 << 5;
 
+/// Memory is low.
+pub(crate) const COLLECT: u32 = 1 << 6;
+
 /// The bits that end a blocked wait.
 pub(crate) const STOPS_WAIT: u32 = PENDING | INTERRUPT | DEADLINE | FINALIZING;
 

@@ -4,7 +4,7 @@
 
 use crate::{
     error::{DeadlineError, Interrupt},
-    eval::breaker::{DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, OWED, PENDING},
+    eval::breaker::{COLLECT, DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, OWED, PENDING},
     eval::pending::{MOST_PER_PASS, PendingCall},
     host::Host,
     thread::Attached,
@@ -42,6 +42,9 @@ impl<H: Host> Attached<'_, H> {
         if breaker.bits() & OWED != 0 {
             self.settle();
         }
+        if self.thread().breaker.take(COLLECT) != 0 {
+            self.tell_memory_low();
+        }
         if self.thread().breaker.take(PENDING) != 0 {
             self.run_pending()?;
         }
@@ -53,6 +56,25 @@ impl<H: Host> Attached<'_, H> {
             return Err(Interrupt::Deadline);
         }
         Ok(())
+    }
+
+    /// Tells the guest that the limit is near. Afterwards it is told again when the limit is near again, or nearer.
+    fn tell_memory_low(&mut self) {
+        struct Done<'a, 'i, H: Host>(&'a mut Attached<'i, H>);
+        impl<H: Host> Drop for Done<'_, '_, H> {
+            fn drop(&mut self) {
+                let head = &self.0.slot().head;
+                head.collecting.set(false);
+                head.account.watch();
+            }
+        }
+        if self.slot().head.collecting.replace(true) {
+            return;
+        }
+        let done = Done(self);
+        if let Ok(table) = done.0.guest_table() {
+            (table.memory_low)(done.0);
+        }
     }
 
     /// Runs the pending calls, at most a hundred; the rest waits for the next safepoint. Inside a pending

@@ -65,8 +65,14 @@ pub trait Guest<H: Host>: 'static {
     /// Evaluates the innermost frame of this thread state: what a frame evaluation function replaces
     /// (SPEC E7, PEP 523).
     fn eval(cx: &mut Attached<'_, H>, throwing: bool) -> Step {
-        let _ = throwing;
-        Self::resume(cx)
+        let _ = (cx, throwing);
+        Step::Failed(Fault::Refused(GuestError::Unsupported))
+    }
+
+    /// The memory limit is near: called at a safepoint, to free what can be freed (SPEC M6). It may be near for a while:
+    /// the next call comes when half of what was left is gone too.
+    fn memory_low(cx: &mut Attached<'_, H>) {
+        let _ = cx;
     }
 
     /// The interpreter is being taken down: the last call with a token, before state and data are dropped.

@@ -21,6 +21,7 @@ pub struct GuestTable<H: Host> {
     pub(super) call: fn(&mut Attached<'_, H>, &str, &[Value]) -> Step,
     pub(super) resume: fn(&mut Attached<'_, H>) -> Step,
     pub(super) eval: fn(&mut Attached<'_, H>, bool) -> Step,
+    pub(crate) memory_low: fn(&mut Attached<'_, H>),
     pub(super) end: fn(&mut Attached<'_, H>),
 }
 
@@ -51,6 +52,7 @@ impl<H: Host> GuestTable<H> {
                 call: G::call,
                 resume: G::resume,
                 eval: G::eval,
+                memory_low: G::memory_low,
                 end: G::end,
             }
         }

@@ -3,6 +3,8 @@
 
 use core::{alloc::Layout, ops::Range, ptr::NonNull};
 
+use crate::memory::{AllocCause, Asker, RawDomain};
+
 /// A backend has no block of the asked size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exhausted;
@@ -41,19 +43,24 @@ pub unsafe trait RawAlloc: Send + Sync + 'static {
     }
 }
 
-/// What a heap still held when it was swept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Swept {
-    /// Blocks that were live.
-    pub blocks: usize,
-    /// Requested bytes of those blocks.
-    pub bytes: usize,
+/// What a heap finds when it looks at itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeapState {
+    /// It cannot tell.
+    Unknown,
+    /// Everything is as it must be, and so many blocks are live.
+    Sound {
+        /// Live blocks.
+        blocks: usize,
+    },
+    /// Something wrote where it must not; this is broken.
+    Broken(&'static str),
 }
 
 /// The heap of one interpreter: its mem and object domains (SPEC M1, M3).
 ///
 /// The kernel calls it only while the GIL of its owner is held, so it needs no atomics. It takes what it
-/// needs from the raw domain, which is handed in at every call.
+/// needs from the raw domain, which is handed in at every call, and whose answers are checked already.
 ///
 /// # Safety
 /// * A block that was returned stays valid, at its place, and overlaps no other live block until it is
@@ -63,35 +70,87 @@ pub unsafe trait Heap<R: RawAlloc>: Send + 'static {
     /// A heap that owns nothing yet.
     fn new() -> Self;
 
-    /// A block for `layout`, whose size is above zero.
-    fn allocate(&mut self, raw: &R, layout: Layout) -> Result<NonNull<[u8]>, Exhausted>;
+    /// A block for `layout`, if one is at hand: without a call, and without a look at the raw domain. It is asked first,
+    /// inlined where blocks are wanted.
+    #[inline]
+    fn allocate_at_hand(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let _ = layout;
+        None
+    }
+
+    /// A block for `layout`, or why there is none. A request of no bytes gets a block of its own too.
+    fn allocate(&mut self, raw: RawDomain<'_, R>, layout: Layout) -> Result<NonNull<[u8]>, AllocCause>;
 
     /// Gives a block back.
     ///
     /// # Safety
-    /// `block` was returned by this heap for `layout` and is live; `raw` is the raw domain that every other
-    /// call got.
-    unsafe fn deallocate(&mut self, raw: &R, block: NonNull<u8>, layout: Layout);
+    /// `block` was returned by [`allocate`](Self::allocate) of this heap for `layout` and is live; `raw` is the
+    /// raw domain that every other call got.
+    unsafe fn deallocate(&mut self, raw: RawDomain<'_, R>, block: NonNull<u8>, layout: Layout);
 
-    /// Makes a block larger or smaller in place, or answers `Err` and leaves it as it is.
+    /// As [`allocate`](Self::allocate), and tells who asks. The kernel calls this one; a heap that wants to know
+    /// overrides it and [`deallocate_for`](Self::deallocate_for), for the others it costs nothing.
+    #[inline]
+    fn allocate_for(
+        &mut self,
+        raw: RawDomain<'_, R>,
+        layout: Layout,
+        asker: Asker,
+    ) -> Result<NonNull<[u8]>, AllocCause> {
+        let _ = asker;
+        self.allocate(raw, layout)
+    }
+
+    /// As [`deallocate`](Self::deallocate), and tells who gives it back.
     ///
     /// # Safety
-    /// As for [`deallocate`](Self::deallocate); `new` has the same alignment as `old`.
+    /// As for [`deallocate`](Self::deallocate), but `block` was returned by [`allocate_for`](Self::allocate_for)
+    /// for the same asker.
+    #[inline]
+    unsafe fn deallocate_for(
+        &mut self,
+        raw: RawDomain<'_, R>,
+        block: NonNull<u8>,
+        layout: Layout,
+        asker: Asker,
+    ) {
+        let _ = asker;
+        // SAFETY: passed on.
+        unsafe { self.deallocate(raw, block, layout) }
+    }
+
+    /// Makes a block larger or smaller in place, or answers why not and leaves it as it is.
+    ///
+    /// # Safety
+    /// `block` was returned by this heap for `old` and is live; `raw` is the raw domain that every other call got;
+    /// `new` has the same alignment as `old`.
     unsafe fn resize(
         &mut self,
-        raw: &R,
+        raw: RawDomain<'_, R>,
         block: NonNull<u8>,
         old: Layout,
         new: Layout,
-    ) -> Result<(), Exhausted> {
+    ) -> Result<(), AllocCause> {
         let _ = (raw, block, old, new);
-        Err(Exhausted)
+        Err(AllocCause::Exhausted)
     }
 
-    /// Returns everything to the raw domain, whatever is still live, and says what that was. The heap is
-    /// afterwards as new.
+    /// Returns to the raw domain what the heap keeps for later requests.
+    ///
+    /// # Safety
+    /// `raw` is the raw domain that every other call got.
+    unsafe fn trim(&mut self, raw: RawDomain<'_, R>) {
+        let _ = raw;
+    }
+
+    /// Returns everything to the raw domain, whatever is still live. The heap is afterwards as new.
     ///
     /// # Safety
     /// No block of this heap is used any more; `raw` is the raw domain that every other call got.
-    unsafe fn sweep(&mut self, raw: &R) -> Swept;
+    unsafe fn sweep(&mut self, raw: RawDomain<'_, R>);
+
+    /// Looks at itself: for tests, and for debug builds before a sweep. It may take long.
+    fn inspect(&self) -> HeapState {
+        HeapState::Unknown
+    }
 }

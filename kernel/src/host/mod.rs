@@ -12,7 +12,7 @@ mod slot;
 
 pub use clock::{Clock, NoClock};
 pub use lock::{RawGil, RawGilFair, RawGilTimed, RawLock};
-pub use memory::{Exhausted, Heap, RawAlloc, Swept};
+pub use memory::{Exhausted, Heap, HeapState, RawAlloc};
 pub use park::{NoPark, Park, Wake};
 pub use slot::CurrentSlot;
 

@@ -8,7 +8,7 @@ use crate::{
     eval::breaker::FINALIZING,
     host::Host,
     interpreter::{end::footprint, word::StateWord},
-    memory::{Domain, Ledger},
+    memory::Ledger,
     object,
     sync::{Ordering, spin_loop},
     thread::Attached,
@@ -22,14 +22,11 @@ impl<H: Host> Drop for Sweep<'_, '_, H> {
         let Sweep(cx, ledger) = self;
         let slot = cx.slot();
         slot.head.pending.forget();
-        // SAFETY: the phase is CLEARING: no frame but this one is open, so no reference to an object is on any
-        // stack; the values are dropped, or given up.
-        unsafe { object::free_all(cx, ledger) };
+        object::give_up(cx, ledger);
         ledger.leaked = slot.head.account.usage();
         ledger.peak = ledger.leaked.peak;
         // SAFETY: [T1] the token holds the GIL; guest and objects are down, so no block is used.
-        let swept = unsafe { slot.sweep(cx.rt().raw_alloc()) };
-        ledger.swept_blocks = swept.blocks;
+        unsafe { slot.sweep(cx.rt().raw()) };
     }
 }
 
@@ -55,7 +52,7 @@ impl<H: Host> Attached<'_, H> {
     pub(crate) fn take_down(&mut self, ledger: &mut Ledger) {
         let account = &self.slot().head.account;
         account.reopen();
-        account.sub(Domain::Raw, footprint::<H>());
+        account.discharge(footprint::<H>());
         // What the guest runs to take itself down runs as ever.
         self.thread().breaker.take(FINALIZING);
         self.slot().head.running.store(ptr::null_mut(), Ordering::Relaxed);
@@ -67,6 +64,7 @@ impl<H: Host> Attached<'_, H> {
             let _ = cx.run_pending();
         }
         cx.end_guest();
+        cx.forget_values();
         cx.settle();
         // SAFETY: the phase is CLEARING: no frame but this one is open, so no reference to an object is on any
         // stack.

@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, ptr};
+use core::{alloc::Layout, ptr, time::Duration};
 
 use crate::{
     config::{GilChoice, InterpreterConfig},
@@ -15,7 +15,7 @@ use crate::{
         InterpreterSlot, Phase, Whence,
         end::{footprint, take_down},
     },
-    memory::{AllocCause, Domain, Ledger, raw_allocate, raw_deallocate},
+    memory::{AllocCause, Domain, Ledger},
     observe::Event,
     runtime::{Runtime, RuntimePhase},
     thread::{
@@ -79,8 +79,21 @@ impl<H: Host> Runtime<H> {
             return Err(CreateError::AlreadyAttached);
         }
         config.validate()?;
+        /// For an observer that panics.
+        struct Undo<'a, 'rt, H: Host>(&'a ThreadState<'rt, H>);
+        impl<H: Host> Drop for Undo<'_, '_, H> {
+            fn drop(&mut self) {
+                let rt = self.0.runtime();
+                let begun = rt.begin_end(self.0.interpreter(), |_| Ok(()), || Ok(()));
+                if let Ok(slot) = begun.and_then(|begun| begun.await_activations(0, Some(Duration::ZERO))) {
+                    take_down(rt, slot, None, &mut Ledger::default());
+                }
+            }
+        }
         let state = self.build(config.resolved(), guest, Role::Sub(whence))?;
+        let undo = Undo(&state);
         let _ = self.tell(&Event::InterpreterCreated { id: state.interpreter() });
+        core::mem::forget(undo);
         Ok(state)
     }
 
@@ -117,10 +130,10 @@ impl<H: Host> Runtime<H> {
             self.arm(interpreter, deadline).map_err(|_| ConfigError::DurationTooLong)?;
         }
         self.start_guest(place, guest)?;
-        core::mem::forget(roll_back);
         if let Some(interval) = config.switch_interval() {
             interpreter.gil().set_interval(interval);
         }
+        core::mem::forget(roll_back);
         let state = ThreadState::new(place, generation);
         interpreter.head.word.publish();
         Ok(state)
@@ -164,7 +177,7 @@ impl<H: Host> Runtime<H> {
     /// Makes room for more numbers. The memory is taken outside the lock.
     fn grow_table(&self, growth: Option<(Layout, usize)>) -> Result<(), CreateError> {
         let (layout, len) = growth.ok_or(CreateError::NoMemory)?;
-        let memory = raw_allocate(self.raw_alloc(), layout).map_err(|_| CreateError::NoMemory)?;
+        let memory = self.raw().take(layout).map_err(|_| CreateError::NoMemory)?;
         let surplus = self.locked(|registry| match registry.table.next_layout() {
             // SAFETY: the memory is fresh and large enough for the next table, whose length is a power of two.
             Some((wanted, _)) if wanted == layout => unsafe { registry.table.grow(memory.cast(), len) },
@@ -173,7 +186,7 @@ impl<H: Host> Runtime<H> {
         });
         if let Some((memory, layout)) = surplus {
             // SAFETY: the block was taken from the raw domain with this layout, and nobody uses it.
-            unsafe { raw_deallocate(self.raw_alloc(), memory, layout) };
+            unsafe { self.raw().deallocate(memory, layout) };
         }
         Ok(())
     }

@@ -12,11 +12,11 @@ use crate::{
     eval::breaker::FINALIZING,
     host::{Clock, Host, Park},
     interpreter::{
-        InterpreterId, InterpreterSlot,
+        InterpreterId, InterpreterSlot, Phase,
         word::{BeginEnd, Claim},
     },
     memory::Ledger,
-    observe::Event,
+    observe::{Event, Veto},
     runtime::Runtime,
     sync::Ordering,
     thread::{
@@ -43,43 +43,76 @@ impl<H: Host> Runtime<H> {
     ///
     /// # Errors
     /// `StillActive` if `patience` ran out: everything stays valid, and the last activation to leave completes
-    /// the end (an observer gets the ledger). Otherwise nothing changed.
+    /// the end (an observer gets the ledger). Otherwise nothing changed. `TooLong` if the host's clock cannot tell
+    /// `patience`.
     pub fn end(&self, id: InterpreterId, patience: Patience) -> Result<Ledger, EndError> {
         if self.host().in_interrupt() {
             return Err(EndError::InInterrupt);
         }
-        let slot = self.locked(|registry| self.listed(registry, id)).map_err(|_| EndError::NotFound)?;
-        if id.is_main() {
-            return Err(EndError::Main);
+        if patience.is_some_and(|patience| patience > <H::Clock as Clock>::MAX) {
+            return Err(EndError::TooLong);
         }
-        refuse_own_frames::<H>(slot)?;
-        if self.tell(&Event::InterpreterClearing { id }).is_err() {
-            return Err(EndError::Vetoed);
-        }
-        let slot = self.begin_end(id)?.await_activations(0, patience)?;
-        Ok(clear(self, slot, None))
+        let refuse = |slot: &InterpreterSlot<H>| match id.is_main() {
+            true => Err(EndError::Main),
+            false => refuse_own_frames::<H>(slot),
+        };
+        let begun = self.begin_end(id, refuse, || self.tell(&Event::InterpreterClearing { id }))?;
+        Ok(clear(self, begun.await_activations(0, patience)?, None))
     }
 
-    /// RUNNING → FINALIZING, and everybody inside is told.
-    pub(crate) fn begin_end(&self, id: InterpreterId) -> Result<Begun<'_, H>, EndError> {
-        self.begin_or_take_over(id).map(|(begun, _)| begun)
-    }
-
-    /// As [`begin_end`](Self::begin_end), and whether nobody had begun before.
-    pub(crate) fn begin_or_take_over(&self, id: InterpreterId) -> Result<(Begun<'_, H>, bool), EndError> {
-        self.locked(|registry| {
-            // Begun under the lock, so that the slot cannot get its next tenant between look-up and step.
-            let slot = self.listed(registry, id).map_err(|_| EndError::NotFound)?;
-            match slot.head.word.begin_end() {
-                answer @ (BeginEnd::Begun | BeginEnd::TakenOver) => {
-                    let begun = Begun { rt: self, slot };
-                    slot.head.break_all(FINALIZING);
-                    Ok((begun, answer == BeginEnd::Begun))
-                }
-                BeginEnd::InProgress | BeginEnd::NotReady => Err(EndError::InProgress),
-                BeginEnd::Ended => Err(EndError::NotFound),
+    /// RUNNING or DEFERRED → FINALIZING, and everybody inside is told. `refuse` is asked before anything changes;
+    /// `announce` tells observers, of each interpreter once: by the end that goes on, and before it does.
+    pub(crate) fn begin_end(
+        &self,
+        id: InterpreterId,
+        refuse: impl FnOnce(&InterpreterSlot<H>) -> Result<(), EndError>,
+        announce: impl FnOnce() -> Result<(), Veto>,
+    ) -> Result<Begun<'_, H>, EndError> {
+        /// Nobody else begins the end of a running interpreter before this one did, or gave it up.
+        struct Announced<'rt, H: Host>(&'rt Runtime<H>, &'rt InterpreterSlot<H>);
+        impl<H: Host> Drop for Announced<'_, H> {
+            fn drop(&mut self) {
+                self.0.locked(|_| self.1.head.announced.set(false));
             }
+        }
+        // Under the lock, so that the slot cannot get its next tenant between look-up and step.
+        let (slot, taken_over) = self.locked(|registry| {
+            let slot = self.listed(registry, id).map_err(|_| EndError::NotFound)?;
+            refuse(slot)?;
+            if slot.head.announced.get() {
+                return Err(EndError::InProgress);
+            }
+            if slot.head.word.phase() != Phase::Running {
+                return self.to_finalizing(slot).map(|begun| (slot, Some(begun)));
+            }
+            slot.head.announced.set(true);
+            Ok((slot, None))
+        })?;
+        if let Some(begun) = taken_over {
+            return Ok(begun);
+        }
+        let announced = Announced(self, slot);
+        announce().map_err(|Veto| EndError::Vetoed)?;
+        mem::forget(announced);
+        self.locked(|_| {
+            slot.head.announced.set(false);
+            self.to_finalizing(slot)
         })
+    }
+
+    /// Under the lock.
+    fn to_finalizing<'rt>(&'rt self, slot: &'rt InterpreterSlot<H>) -> Result<Begun<'rt, H>, EndError> {
+        match slot.head.word.begin_end() {
+            BeginEnd::Begun => {
+                let begun = Begun { rt: self, slot };
+                slot.head.break_all(FINALIZING);
+                Ok(begun)
+            }
+            // Everybody was told by the end that is taken over.
+            BeginEnd::TakenOver => Ok(Begun { rt: self, slot }),
+            BeginEnd::InProgress | BeginEnd::NotReady => Err(EndError::InProgress),
+            BeginEnd::Ended => Err(EndError::NotFound),
+        }
     }
 }
 
@@ -252,6 +285,8 @@ impl<H: Host> Drop for Finish<'_, H> {
         slot.head.pending.forget();
         // Where a panic kept the table from being given back, the sweep took its memory.
         slot.globals.abandon();
+        // SAFETY: the phase is CLEARING, and nobody is left inside.
+        unsafe { (*slot.values.get()).abandon() };
         rt.locked(|registry| {
             // At its last generation a slot is retired: a port of long ago must not reach a new tenant.
             let mut reusable = slot.head.generation.load(Ordering::Relaxed) != u32::MAX;

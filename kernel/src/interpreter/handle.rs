@@ -8,7 +8,7 @@ use crate::{
     eval::breaker::INTERRUPT,
     gil::GilStats,
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot, Patience, PendingPort, Phase, Whence, end},
+    interpreter::{InterpreterId, InterpreterSlot, Patience, Phase, Port, Whence, end},
     memory::{Ledger, Usage},
     runtime::Runtime,
     sync::Ordering,
@@ -75,9 +75,15 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
         self.with(|slot| slot.head.config.get())
     }
 
-    /// Where it is in its life. Inside an interrupt handler it cannot be told, and counts as ended.
-    pub fn phase(&self) -> Phase {
-        self.with(|slot| slot.head.word.phase()).unwrap_or(Phase::Ended)
+    /// Where it is in its life: `Ended` also for one that is gone.
+    ///
+    /// # Errors
+    /// `InInterrupt` only.
+    pub fn phase(&self) -> Result<Phase, LookupError> {
+        match self.with(|slot| slot.head.word.phase()) {
+            Err(LookupError::InInterrupt) => Err(LookupError::InInterrupt),
+            found => Ok(found.unwrap_or(Phase::Ended)),
+        }
     }
 
     /// Whether a thread state holds its main slot (SPEC L7). Background threads do not count.
@@ -152,12 +158,12 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
         self.with(|slot| slot.head.break_all(INTERRUPT))
     }
 
-    /// A way in for pending calls, also from interrupt handlers.
+    /// A way in for pending calls and interrupts, also from interrupt handlers.
     ///
     /// # Errors
     /// `NotFound` once it ended.
-    pub fn pending_port(&self) -> Result<PendingPort<'rt, H>, LookupError> {
-        PendingPort::new(self.rt, self.id)
+    pub fn port(&self) -> Result<Port<'rt, H>, LookupError> {
+        Port::new(self.rt, self.id)
     }
 
     /// Ends it, whoever created it, also while it runs (SPEC L3). See [`Runtime::end`].
@@ -196,9 +202,14 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
             }
             end::refuse_own_frames::<H>(slot)?;
             // The end takes the main slot, so that no run begins from here on. A close that gave up waiting left it
-            // taken.
-            let taken = slot.head.take_main_slot(&slot.reserve);
-            if taken || slot.head.is_run_by(&slot.reserve) { Ok(taken) } else { Err(EndError::Running) }
+            // taken. Another one that has not come so far may still give it back, and a run could then begin between
+            // this check and the end.
+            match slot.head.take_main_slot(&slot.reserve) {
+                true => Ok(true),
+                false if !slot.head.is_run_by(&slot.reserve) => Err(EndError::Running),
+                false if slot.head.word.phase() == Phase::Running => Err(EndError::InProgress),
+                false => Ok(false),
+            }
         });
         let mut vacate = Vacate(self, taken.map_err(|_| EndError::NotFound)??);
         let ended = self.end(patience);

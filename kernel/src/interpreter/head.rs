@@ -23,6 +23,8 @@ use crate::{
 pub(crate) enum Bound {
     /// Any.
     No,
+    /// Any that is not in the middle of another interpreter.
+    ToFresh,
     /// Any, and from then on that one only.
     ToTheFirst,
     /// The one that the host knows by this number.
@@ -55,11 +57,22 @@ pub(crate) struct InterpreterHead {
     pub(crate) bound: Cell<Bound>,
     /// GIL: fuel left, or none set.
     pub(crate) fuel: Cell<Option<u64>>,
-    /// GIL: every object, newest first.
-    pub(crate) objects: Cell<*mut ObjectHeader>,
+    /// GIL: the guest is being told that memory is low; it is not told again meanwhile.
+    pub(crate) collecting: Cell<bool>,
+    /// GIL: objects that are live, and of these the ones whose values have destructors, newest first.
+    pub(crate) live_objects: Cell<usize>,
+    pub(crate) finalized: Cell<*mut ObjectHeader>,
     /// Objects with releases owed, pushed from anywhere.
     pub(crate) owed: AtomicPtr<ObjectHeader>,
+    /// Not zero: some of them were pushed by a thread without a frame here, which told nobody.
+    untold: AtomicU32,
     pub(crate) pending: PendingList,
+    /// Breaker bits that were asked for without the lock and are not delivered yet. Set during a visit.
+    asked: AtomicU32,
+    /// lock: breaker bits for the first thread state there is.
+    pub(crate) latched: Cell<u32>,
+    /// lock: an end has begun to ask the observers.
+    pub(crate) announced: Cell<bool>,
     /// Written by the holder of the GIL, read from anywhere: times waited, microseconds waited, times taken
     /// from another thread state.
     pub(crate) waits: tally::AtomicUsize,
@@ -90,9 +103,15 @@ impl InterpreterHead {
             account: Account::new(),
             bound: Cell::new(Bound::No),
             fuel: Cell::new(None),
-            objects: Cell::new(ptr::null_mut()),
+            collecting: Cell::new(false),
+            live_objects: Cell::new(0),
+            finalized: Cell::new(ptr::null_mut()),
             owed: AtomicPtr::new(ptr::null_mut()),
+            untold: AtomicU32::new(0),
             pending: PendingList::new(),
+            asked: AtomicU32::new(0),
+            latched: Cell::new(0),
+            announced: Cell::new(false),
             waits: tally::AtomicUsize::new(0),
             waited_us: tally::AtomicUsize::new(0),
             switches: tally::AtomicUsize::new(0),
@@ -107,10 +126,19 @@ impl InterpreterHead {
         self.threads.set(ptr::null());
         self.cleared.set(false);
         self.running.store(ptr::null_mut(), Ordering::Relaxed);
-        self.account.renew(config.memory_limit().unwrap_or(usize::MAX));
-        self.bound.set(if config.bound_to_thread() { Bound::ToTheFirst } else { Bound::No });
+        self.account.renew(config.memory_limits(), config.use_main_obmalloc());
+        self.bound.set(match (config.bound_to_thread(), config.always_new_thread()) {
+            (true, _) => Bound::ToTheFirst,
+            (false, true) => Bound::ToFresh,
+            (false, false) => Bound::No,
+        });
+        self.asked.store(0, Ordering::Relaxed);
+        self.latched.set(0);
+        self.announced.set(false);
         self.fuel.set(config.fuel());
-        self.objects.set(ptr::null_mut());
+        self.collecting.set(false);
+        self.live_objects.set(0);
+        self.finalized.set(ptr::null_mut());
         self.owed.store(ptr::null_mut(), Ordering::Relaxed);
         for counter in [&self.waits, &self.waited_us, &self.switches] {
             counter.store(0, Ordering::Relaxed);
@@ -126,6 +154,38 @@ impl InterpreterHead {
             at = thread.next.get();
         }
         count
+    }
+
+    /// A release is owed, and this thread has no frame that would settle it. After the push.
+    pub(crate) fn leave_untold(&self) {
+        self.untold.store(1, Ordering::Release);
+    }
+
+    /// Whether releases are owed that nobody was told of; the caller is then. Whoever comes back from a detach asks, and
+    /// whoever closes a frame.
+    #[inline]
+    pub(crate) fn take_untold(&self) -> bool {
+        self.untold.load(Ordering::Relaxed) != 0 && self.untold.swap(0, Ordering::Acquire) != 0
+    }
+
+    /// Asks for breaker bits without the lock. During a visit.
+    pub(crate) fn ask(&self, bits: u32) {
+        self.asked.fetch_or(bits, Ordering::Release);
+    }
+
+    /// Delivers what was asked for. Under the runtime's lock.
+    pub(crate) fn break_asked(&self) {
+        if self.asked.load(Ordering::Relaxed) != 0 {
+            self.break_all(self.asked.swap(0, Ordering::Acquire));
+        }
+    }
+
+    /// As [`break_all`](Self::break_all), or for the first thread state that is made. Under the runtime's lock.
+    pub(crate) fn break_some(&self, bits: u32) {
+        if self.threads.get().is_null() {
+            self.latched.set(self.latched.get() | bits);
+        }
+        self.break_all(bits);
     }
 
     /// Sets breaker bits in every thread state and wakes those that wait. Under the runtime's lock.

@@ -15,6 +15,6 @@ pub use end::Patience;
 pub use handle::{Interpreter, InterpreterStats};
 pub(crate) use head::{Bound, InterpreterHead};
 pub use id::{InterpreterId, Whence};
-pub use port::PendingPort;
+pub use port::Port;
 pub(crate) use slot::InterpreterSlot;
 pub use word::Phase;

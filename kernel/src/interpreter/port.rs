@@ -1,37 +1,40 @@
-//! A way into an interpreter for pending calls that needs no GIL, no memory and no lock.
+//! A way into an interpreter that needs no GIL, no memory and waits for no lock: for interrupt handlers.
 
 #![allow(unsafe_code)]
 
 use crate::{
     error::{LookupError, PendingError},
-    eval::PendingCall,
+    eval::{
+        PendingCall,
+        breaker::{INTERRUPT, PENDING},
+    },
     host::Host,
     interpreter::{InterpreterId, InterpreterSlot, word::Visit},
     runtime::Runtime,
     sync::Ordering,
 };
 
-/// Adds pending calls to one interpreter from anywhere, interrupt handlers included (SPEC E2). `Copy`, `Send`
-/// and `Sync`; it may outlive the interpreter.
-pub struct PendingPort<'rt, H: Host> {
+/// Adds pending calls to one interpreter and interrupts it, from anywhere, interrupt handlers included (SPEC E2,
+/// E3). `Copy`, `Send` and `Sync`; it may outlive the interpreter.
+pub struct Port<'rt, H: Host> {
     rt: &'rt Runtime<H>,
     slot: &'rt InterpreterSlot<H>,
     generation: u32,
 }
 
-impl<H: Host> Clone for PendingPort<'_, H> {
+impl<H: Host> Clone for Port<'_, H> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<H: Host> Copy for PendingPort<'_, H> {}
+impl<H: Host> Copy for Port<'_, H> {}
 
-// SAFETY: the slot is touched through its state word, its generation and its pending list only, which are
-// atomics; the runtime is `Sync`.
-unsafe impl<H: Host> Send for PendingPort<'_, H> {}
+// SAFETY: the slot is touched through its state word, its generation, its pending list and its asked bits
+// only, which are atomics; the runtime is `Sync`.
+unsafe impl<H: Host> Send for Port<'_, H> {}
 // SAFETY: as above.
-unsafe impl<H: Host> Sync for PendingPort<'_, H> {}
+unsafe impl<H: Host> Sync for Port<'_, H> {}
 
 /// Ends a visit.
 struct OpenVisit<'a, H: Host>(&'a InterpreterSlot<H>);
@@ -42,11 +45,11 @@ impl<H: Host> Drop for OpenVisit<'_, H> {
     }
 }
 
-impl<'rt, H: Host> PendingPort<'rt, H> {
+impl<'rt, H: Host> Port<'rt, H> {
     pub(crate) fn new(rt: &'rt Runtime<H>, id: InterpreterId) -> Result<Self, LookupError> {
         rt.look(|registry| {
             let slot = rt.listed(registry, id)?;
-            Ok(PendingPort { rt, slot, generation: slot.head.generation.load(Ordering::Relaxed) })
+            Ok(Port { rt, slot, generation: slot.head.generation.load(Ordering::Relaxed) })
         })
     }
 
@@ -56,20 +59,35 @@ impl<'rt, H: Host> PendingPort<'rt, H> {
     /// `AlreadyQueued`; `Ended` if the interpreter is finalizing or gone; `Busy` if too many others are at it at this
     /// moment.
     pub fn add(&self, call: &'static PendingCall<H>) -> Result<(), PendingError> {
+        let _visit = self.visit()?;
+        if !self.slot.head.pending.push(call.queued()) {
+            return Err(PendingError::AlreadyQueued);
+        }
+        self.rt.kick(self.slot, PENDING);
+        Ok(())
+    }
+
+    /// Interrupts it, as [`Interpreter::interrupt`](crate::interpreter::Interpreter::interrupt) does.
+    ///
+    /// # Errors
+    /// `Ended` and `Busy`, as for [`add`](Self::add).
+    pub fn interrupt(&self) -> Result<(), PendingError> {
+        let _visit = self.visit()?;
+        self.rt.kick(self.slot, INTERRUPT);
+        Ok(())
+    }
+
+    fn visit(&self) -> Result<OpenVisit<'rt, H>, PendingError> {
         // The count first, the generation second: as in `Place::activate`.
         match self.slot.head.word.visit() {
             Visit::Begun => {}
             Visit::Crowded => return Err(PendingError::Busy),
             Visit::Refused => return Err(PendingError::Ended),
         }
-        let _visit = OpenVisit(self.slot);
+        let visit = OpenVisit(self.slot);
         if self.slot.head.generation.load(Ordering::Acquire) != self.generation {
             return Err(PendingError::Ended);
         }
-        if !self.slot.head.pending.push(call.queued()) {
-            return Err(PendingError::AlreadyQueued);
-        }
-        self.rt.kick(self.slot);
-        Ok(())
+        Ok(visit)
     }
 }

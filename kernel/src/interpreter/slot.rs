@@ -11,6 +11,7 @@ use crate::{
     host::{Clock, Heap, Host},
     interpreter::InterpreterHead,
     memory::Tenant,
+    object::HostValues,
     sync::{Cell, slot_word},
     thread::slot::ThreadSlot,
 };
@@ -43,6 +44,8 @@ pub(crate) struct InterpreterSlot<H: Host> {
     pub(crate) deadline: Cell<Option<InstantOf<H>>>,
     /// GIL: the table behind `Global` handles.
     pub(crate) globals: crate::object::GlobalTable,
+    /// GIL: what the host keeps here.
+    pub(crate) values: UnsafeCell<HostValues<'static>>,
     /// For the end, so that it has a thread state when memory is gone.
     pub(crate) reserve: ThreadSlot,
 }
@@ -65,6 +68,7 @@ impl<H: Host> InterpreterSlot<H> {
             frame_eval: Cell::new(None),
             deadline: Cell::new(None),
             globals: crate::object::GlobalTable::new(),
+            values: UnsafeCell::new(HostValues::new()),
             reserve: ThreadSlot::new(),
         }
     }

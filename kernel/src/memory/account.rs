@@ -1,11 +1,15 @@
 //! Exact bytes and blocks of one interpreter, by domain (SPEC M6).
 //!
 //! The words are written by the holder of the GIL only and may be read from anywhere, so plain relaxed
-//! loads and stores are enough: no read-modify-write stands on the allocation path.
+//! loads and stores are enough: no read-modify-write stands on the allocation path. A reader elsewhere may see a block
+//! given back whose taking it has not seen, for the two are in two words.
 
 use crate::{
-    memory::{AllocCause, Domain},
-    sync::{Ordering, tally::AtomicUsize},
+    memory::{AllocCause, Domain, LimitError, MemoryLimits},
+    sync::{
+        Cell, Ordering,
+        tally::{AtomicU32, AtomicUsize},
+    },
 };
 
 /// Requested bytes and blocks of one domain.
@@ -52,23 +56,17 @@ impl Usage {
     }
 }
 
-struct Words {
-    bytes: AtomicUsize,
-    blocks: AtomicUsize,
+/// One domain's part of an account. What was ever taken and what was given back are two words, each changed by one kind
+/// of request, so that a block that is taken and given back at once waits for no store of its own. Both wrap; what is
+/// live is their distance.
+struct DomainAccount {
+    taken: AtomicUsize,
+    given: AtomicUsize,
+    /// What is live may be less than this without a closer look.
+    top: AtomicUsize,
     peak: AtomicUsize,
-}
-
-pub(crate) struct Account {
-    domains: [Words; 3],
-    total: AtomicUsize,
-    peak: AtomicUsize,
-    limit: AtomicUsize,
-    /// What `admit` compares with: the limit, or 0 from the moment a holder saw the interpreter finalizing.
-    gate: AtomicUsize,
-}
-
-fn words() -> Words {
-    Words { bytes: AtomicUsize::new(0), blocks: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
+    taken_blocks: AtomicU32,
+    given_blocks: AtomicU32,
 }
 
 fn get(word: &AtomicUsize) -> usize {
@@ -79,117 +77,313 @@ fn put(word: &AtomicUsize, value: usize) {
     word.store(value, Ordering::Relaxed);
 }
 
-impl Account {
-    pub(crate) fn new() -> Self {
-        Account {
-            domains: [words(), words(), words()],
-            total: AtomicUsize::new(0),
-            peak: AtomicUsize::new(0),
-            limit: AtomicUsize::new(usize::MAX),
-            gate: AtomicUsize::new(usize::MAX),
+fn count(word: &AtomicU32) {
+    word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}
+
+impl DomainAccount {
+    fn new() -> Self {
+        let word = || AtomicUsize::new(0);
+        DomainAccount {
+            taken: word(),
+            given: word(),
+            top: word(),
+            peak: word(),
+            taken_blocks: AtomicU32::new(0),
+            given_blocks: AtomicU32::new(0),
         }
     }
 
-    pub(crate) fn renew(&self, limit: usize) {
-        for domain in &self.domains {
-            put(&domain.bytes, 0);
-            put(&domain.blocks, 0);
-            put(&domain.peak, 0);
+    #[inline]
+    fn live(&self) -> usize {
+        get(&self.taken).wrapping_sub(get(&self.given))
+    }
+
+    fn blocks(&self) -> usize {
+        let (taken, given) = (&self.taken_blocks, &self.given_blocks);
+        let live = taken.load(Ordering::Relaxed).wrapping_sub(given.load(Ordering::Relaxed));
+        // As for the bytes.
+        if live.cast_signed() < 0 { 0 } else { live as usize }
+    }
+
+    /// Bytes below the most that were ever live.
+    fn below_peak(&self) -> usize {
+        get(&self.peak) - self.live()
+    }
+}
+
+/// Nothing is limited.
+const UNLIMITED: usize = usize::MAX;
+
+/// Whose requests are admitted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// Up to the soft limit.
+    Open,
+    /// Up to the reserve beyond it: a refusal is being handled.
+    Reserve,
+    /// None: a holder saw the interpreter finalizing.
+    Closed,
+}
+
+/// The answer to [`Account::admit`] where it is a yes.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// There is room.
+    Freely,
+    /// There is room, but the limit is near.
+    NearTheLimit,
+}
+
+/// Invariant [M3]: the tops together pass neither a limit, nor the point where one is near, nor the most that was live
+/// at a time over all domains; each passes its domain's peak as little. So a request that stays below its domain's top
+/// breaks no limit and raises no peak.
+pub(crate) struct Account {
+    domains: [DomainAccount; 3],
+    peak: AtomicUsize,
+    hard: AtomicUsize,
+    soft: AtomicUsize,
+    reserve: AtomicUsize,
+    gate: Cell<Gate>,
+    /// Each request is looked at: the heap is not the interpreter's own.
+    every: Cell<bool>,
+    /// From here on the limit is near.
+    near: Cell<usize>,
+}
+
+impl Account {
+    pub(crate) fn new() -> Self {
+        let limit = || AtomicUsize::new(UNLIMITED);
+        Account {
+            domains: [DomainAccount::new(), DomainAccount::new(), DomainAccount::new()],
+            peak: AtomicUsize::new(0),
+            hard: limit(),
+            soft: limit(),
+            reserve: AtomicUsize::new(0),
+            gate: Cell::new(Gate::Open),
+            every: Cell::new(false),
+            near: Cell::new(UNLIMITED),
         }
-        put(&self.total, 0);
+    }
+
+    /// For the next interpreter. `every`: room is handed out to no domain.
+    pub(crate) fn renew(&self, limits: MemoryLimits, every: bool) {
+        self.every.set(every);
+        for domain in &self.domains {
+            for word in [&domain.taken, &domain.given, &domain.top, &domain.peak] {
+                put(word, 0);
+            }
+            domain.taken_blocks.store(0, Ordering::Relaxed);
+            domain.given_blocks.store(0, Ordering::Relaxed);
+        }
         put(&self.peak, 0);
-        put(&self.limit, limit);
-        put(&self.gate, limit);
+        self.gate.set(Gate::Open);
+        self.put_limits(limits);
+    }
+
+    fn domain(&self, domain: Domain) -> &DomainAccount {
+        &self.domains[domain as usize]
+    }
+
+    /// Whether a block of so many bytes needs no closer look: if so, the heap is the interpreter's own. Holder only.
+    #[inline]
+    pub(crate) fn has_room(&self, domain: Domain, bytes: usize) -> bool {
+        let account = self.domain(domain);
+        // Neither passes `isize::MAX`: blocks do not, and charges beyond are refused.
+        account.live().wrapping_add(bytes) < get(&account.top)
+    }
+
+    /// Adds a block that there is room for. Holder only.
+    #[inline]
+    pub(crate) fn take(&self, domain: Domain, bytes: usize) {
+        let account = self.domain(domain);
+        put(&account.taken, get(&account.taken).wrapping_add(bytes));
+        count(&account.taken_blocks);
+    }
+
+    /// Takes a block away. Holder only.
+    #[inline]
+    pub(crate) fn give(&self, domain: Domain, bytes: usize) {
+        let account = self.domain(domain);
+        put(&account.given, get(&account.given).wrapping_add(bytes));
+        count(&account.given_blocks);
     }
 
     /// Whether `more` bytes are allowed. Holder only.
-    #[inline]
-    pub(crate) fn admit(&self, more: usize) -> Result<(), AllocCause> {
-        match get(&self.total).checked_add(more) {
-            Some(total) if total <= get(&self.gate) => Ok(()),
-            _ => Err(self.refusal()),
+    pub(crate) fn admit(&self, more: usize) -> Result<Admitted, AllocCause> {
+        if self.gate.get() == Gate::Closed {
+            return Err(AllocCause::Finalizing);
+        }
+        let ceiling = self.ceiling();
+        match self.live().checked_add(more).filter(|total| total.cast_signed() >= 0) {
+            Some(total) if total <= self.near.get() => Ok(Admitted::Freely),
+            Some(total) if total <= ceiling => {
+                // Told again when half of what is left is gone too.
+                self.near.set(total + (ceiling - total) / 2);
+                Ok(Admitted::NearTheLimit)
+            }
+            Some(total) if total <= get(&self.hard) => Err(AllocCause::SoftLimit),
+            _ => Err(AllocCause::HardLimit),
         }
     }
 
-    #[cold]
-    fn refusal(&self) -> AllocCause {
-        if get(&self.gate) < get(&self.limit) { AllocCause::Finalizing } else { AllocCause::HardLimit }
+    /// What may be live at most, as the gate stands.
+    fn ceiling(&self) -> usize {
+        let (soft, hard) = (get(&self.soft), get(&self.hard));
+        match self.gate.get() {
+            Gate::Open => soft.min(hard),
+            Gate::Reserve => soft.saturating_add(get(&self.reserve)).min(hard),
+            Gate::Closed => 0,
+        }
+    }
+
+    /// Bytes that are live over all domains. Holder only, for exactness.
+    fn live(&self) -> usize {
+        self.domains.iter().map(DomainAccount::live).sum()
+    }
+
+    /// Decides anew from where on the limit is near: seven eighths of it. Holder only.
+    pub(crate) fn watch(&self) {
+        let ceiling = self.ceiling();
+        let (live, near) = (self.live(), ceiling - ceiling / 8);
+        self.near.set(match self.gate.get() {
+            Gate::Open if ceiling == UNLIMITED => UNLIMITED,
+            Gate::Open if live < near => near,
+            Gate::Open => live + ceiling.saturating_sub(live) / 2,
+            Gate::Reserve => ceiling,
+            Gate::Closed => 0,
+        });
+        self.look(Domain::Object);
     }
 
     /// Adds a block that was admitted. Holder only.
-    #[inline]
     pub(crate) fn add(&self, domain: Domain, bytes: usize) {
-        let words = &self.domains[domain as usize];
-        let now = get(&words.bytes) + bytes;
-        put(&words.bytes, now);
-        put(&words.blocks, get(&words.blocks) + 1);
-        if now > get(&words.peak) {
-            put(&words.peak, now);
-        }
-        self.add_total(bytes);
+        self.take(domain, bytes);
+        self.look(domain);
     }
 
-    fn add_total(&self, bytes: usize) {
-        let total = get(&self.total) + bytes;
-        put(&self.total, total);
-        if total > get(&self.peak) {
-            put(&self.peak, total);
+    /// Takes a charge back: one that was never made, as far as there is one.
+    pub(crate) fn discharge(&self, bytes: usize) {
+        let raw = self.domain(Domain::Raw);
+        put(&raw.given, get(&raw.given).wrapping_add(bytes.min(raw.live())));
+        if raw.blocks() > 0 {
+            count(&raw.given_blocks);
         }
     }
 
-    /// Takes a block away. Holder only. A charge that was never made is given back as far as there is one.
-    #[inline]
-    pub(crate) fn sub(&self, domain: Domain, bytes: usize) {
-        let words = &self.domains[domain as usize];
-        // No more than there is: the total stays the sum of the domains.
-        let bytes = bytes.min(get(&words.bytes));
-        put(&words.bytes, get(&words.bytes) - bytes);
-        put(&words.blocks, get(&words.blocks).saturating_sub(1));
-        put(&self.total, get(&self.total) - bytes);
-    }
-
-    /// Changes the size of a block, if growth is allowed. Holder only. Of a charge that was never made only what there
+    /// Changes the size of a charge, if growth is allowed. Holder only. Of a charge that was never made only what there
     /// is counts as old.
-    pub(crate) fn resize(&self, domain: Domain, old: usize, new: usize) -> Result<(), AllocCause> {
-        let words = &self.domains[domain as usize];
-        let old = old.min(get(&words.bytes));
-        if new > old {
-            self.admit(new - old)?;
+    pub(crate) fn resize(&self, domain: Domain, old: usize, new: usize) -> Result<Admitted, AllocCause> {
+        let old = old.min(self.domain(domain).live());
+        let admitted = self.admit_growth(old, new)?;
+        self.exchange(domain, old, new);
+        Ok(admitted)
+    }
+
+    /// Whether a block may become so large. Holder only.
+    pub(crate) fn admit_growth(&self, old: usize, new: usize) -> Result<Admitted, AllocCause> {
+        if new > old { self.admit(new - old) } else { Ok(Admitted::Freely) }
+    }
+
+    /// Notes that a block changed its size, as was admitted. Holder only.
+    pub(crate) fn exchange(&self, domain: Domain, old: usize, new: usize) {
+        let account = self.domain(domain);
+        put(&account.given, get(&account.given).wrapping_add(old));
+        put(&account.taken, get(&account.taken).wrapping_add(new));
+        self.look(domain);
+    }
+
+    /// A closer look, after a domain got more than it had room for: peaks are raised and room is handed out anew, so that
+    /// [M3] holds.
+    fn look(&self, domain: Domain) {
+        let mut total = 0_usize;
+        for account in &self.domains {
+            let live = account.live();
+            put(&account.peak, get(&account.peak).max(live));
+            put(&account.top, 0);
+            total += live;
         }
-        let now = get(&words.bytes) - old + new;
-        put(&words.bytes, now);
-        if now > get(&words.peak) {
-            put(&words.peak, now);
+        put(&self.peak, get(&self.peak).max(total));
+        if !self.every.get() && self.gate.get() != Gate::Closed {
+            self.hand_out(self.domain(domain), total);
         }
-        put(&self.total, get(&self.total) - old);
-        self.add_total(new);
-        Ok(())
+    }
+
+    /// Room for each domain below its peak; where that is more than there may be, half of it for the one that asks.
+    fn hand_out(&self, asking: &DomainAccount, total: usize) {
+        let mut left = get(&self.peak).min(self.near.get()).min(self.ceiling()).saturating_sub(total);
+        let wanted: usize = self.domains.iter().map(DomainAccount::below_peak).sum();
+        let enough = wanted <= left;
+        let mut give = |account: &DomainAccount| {
+            let room = account.below_peak().min(if enough { left } else { left - left / 2 });
+            put(&account.top, account.live() + room + 1);
+            left -= room;
+        };
+        give(asking);
+        self.domains.iter().filter(|account| !core::ptr::eq(*account, asking)).for_each(&mut give);
     }
 
     /// Bytes that may still be allocated. Holder only, for exactness.
     pub(crate) fn available(&self) -> usize {
-        get(&self.gate).saturating_sub(get(&self.total))
+        self.ceiling().saturating_sub(self.live())
     }
 
     /// From now on every request is refused as `Finalizing`. Holder only.
     pub(crate) fn close(&self) {
-        put(&self.gate, 0);
+        self.gate.set(Gate::Closed);
+        self.watch();
     }
 
     /// The clearing thread may allocate again, without a limit: finalizers must not fail for it.
     pub(crate) fn reopen(&self) {
-        put(&self.gate, usize::MAX);
-        put(&self.limit, usize::MAX);
+        self.gate.set(Gate::Open);
+        self.put_limits(MemoryLimits::none());
     }
 
-    pub(crate) fn limit(&self) -> Option<usize> {
-        Some(get(&self.limit)).filter(|limit| *limit != usize::MAX)
+    /// Lets the reserve be used, or no longer: whether it was before. Holder only.
+    pub(crate) fn use_reserve(&self, used: bool) -> bool {
+        let before = self.gate.get();
+        if before != Gate::Closed {
+            self.gate.set(if used { Gate::Reserve } else { Gate::Open });
+            self.watch();
+        }
+        before == Gate::Reserve
+    }
+
+    pub(crate) fn limits(&self) -> MemoryLimits {
+        let some = |word| Some(get(word)).filter(|limit| *limit != UNLIMITED);
+        MemoryLimits { hard: some(&self.hard), soft: some(&self.soft), reserve: get(&self.reserve) }
+    }
+
+    /// Holder only.
+    pub(crate) fn set_limits(&self, limits: MemoryLimits) -> Result<(), LimitError> {
+        if self.gate.get() == Gate::Closed {
+            return Err(LimitError::Finalizing);
+        }
+        if limits.are_crossed() {
+            return Err(LimitError::SoftAboveHard);
+        }
+        if limits.soft.or(limits.hard).is_some_and(|lowest| lowest < self.live()) {
+            return Err(LimitError::BelowLive);
+        }
+        self.put_limits(limits);
+        Ok(())
+    }
+
+    fn put_limits(&self, limits: MemoryLimits) {
+        put(&self.hard, limits.hard.unwrap_or(UNLIMITED));
+        put(&self.soft, limits.soft.unwrap_or(UNLIMITED));
+        put(&self.reserve, limits.reserve);
+        self.watch();
     }
 
     pub(crate) fn usage(&self) -> Usage {
         let part = |domain: Domain| {
-            let words = &self.domains[domain as usize];
-            DomainUsage { bytes: get(&words.bytes), blocks: get(&words.blocks), peak: get(&words.peak) }
+            let account = self.domain(domain);
+            // For a reader elsewhere that saw more given back than taken.
+            let bytes = Some(account.live()).filter(|live| live.cast_signed() >= 0).unwrap_or_default();
+            DomainUsage { bytes, blocks: account.blocks(), peak: get(&account.peak) }
         };
         Usage {
             raw: part(Domain::Raw),

@@ -1,4 +1,6 @@
-//! The three domains, and why an allocation failed.
+//! The three domains, who asks for memory, and why an allocation failed.
+
+use crate::interpreter::InterpreterId;
 
 /// Which memory a block comes from (SPEC M1; CPython's `PyMemAllocatorDomain`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +18,15 @@ impl Domain {
     pub const ALL: [Domain; 3] = [Domain::Raw, Domain::Mem, Domain::Object];
 }
 
+/// Who asks a heap for a block or gives one back. Heaps serve without it; wrappers record and compare it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Asker {
+    /// The domain the block is charged to.
+    pub domain: Domain,
+    /// The interpreter it is charged to. The heap may be main's.
+    pub interpreter: InterpreterId,
+}
+
 errors! {
     /// Why memory was refused (SPEC M5).
     pub enum AllocCause {
@@ -23,6 +34,8 @@ errors! {
         Exhausted = 0x0e01 => "the backend is exhausted: free something, or give it a larger region",
         /// The interpreter's limit would be passed.
         HardLimit = 0x0e02 => "the interpreter's memory limit would be passed: free something, or raise the limit",
+        /// The interpreter's soft limit would be passed.
+        SoftLimit = 0x0e08 => "the interpreter's soft memory limit would be passed: free something, or handle it within the reserve",
         /// The interpreter is finalizing.
         Finalizing = 0x0e03 => "the interpreter is finalizing: return from the thread",
         /// The size does not fit the address space.

@@ -9,11 +9,9 @@ use crate::memory::{DomainUsage, Usage};
 pub struct Ledger {
     /// Objects whose last reference was never released; their values were dropped at the end.
     pub objects: usize,
-    /// Blocks and bytes still live after guest and objects were taken down, by domain.
+    /// Blocks and bytes still live after the guest was taken down and values were dropped, those of `objects` too, by
+    /// domain.
     pub leaked: Usage,
-    /// Blocks the heap itself still found when it was swept. Differs from `leaked` only if a backend or a
-    /// guest broke its contract.
-    pub swept_blocks: usize,
     /// Values whose destructor panicked, and so did not finish.
     pub destructors_skipped: usize,
     /// The most bytes that were live at a time.
@@ -25,7 +23,6 @@ impl Ledger {
     pub fn is_clean(&self) -> bool {
         let none = |usage: DomainUsage| usage.bytes == 0 && usage.blocks == 0;
         self.objects == 0
-            && self.swept_blocks == 0
             && self.destructors_skipped == 0
             && none(self.leaked.raw)
             && none(self.leaked.mem)

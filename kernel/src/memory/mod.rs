@@ -3,12 +3,17 @@
 mod account;
 mod domain;
 mod ledger;
+mod limits;
+mod raw;
 mod seam;
 mod tenant;
+mod transit;
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, Admitted};
 pub use account::{DomainUsage, Usage};
-pub use domain::{AllocCause, AllocError, Domain};
+pub use domain::{AllocCause, AllocError, Asker, Domain};
 pub use ledger::Ledger;
-pub(crate) use seam::{raw_allocate, raw_deallocate};
+pub use limits::{LimitError, MemoryLimits};
+pub use raw::RawDomain;
 pub(crate) use tenant::Tenant;
+pub use transit::TransitAccount;

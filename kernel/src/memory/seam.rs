@@ -2,56 +2,18 @@
 
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, ops::Range, ptr::NonNull};
+use core::{alloc::Layout, ptr, ptr::NonNull};
 
 use crate::{
-    host::{Exhausted, Heap, Host, RawAlloc, Swept},
+    host::{Heap, HeapState, Host},
     interpreter::InterpreterSlot,
-    memory::{AllocCause, AllocError, Domain, tenant::Tenant},
+    memory::{
+        AllocCause, AllocError, Asker, Domain, RawDomain,
+        raw::{check, is_in_place},
+        tenant::Tenant,
+    },
+    thread::slot::ThreadSlot,
 };
-
-/// Checks a backend's answer: size, alignment and region (null cannot be, by type).
-pub(crate) fn check(
-    answer: Result<NonNull<[u8]>, Exhausted>,
-    layout: Layout,
-    region: Option<Range<usize>>,
-) -> Result<NonNull<u8>, AllocCause> {
-    let block = answer.map_err(|Exhausted| AllocCause::Exhausted)?;
-    let start = block.cast::<u8>().as_ptr().addr();
-    let end = start.checked_add(layout.size()).ok_or(AllocCause::BackendOutside)?;
-    if block.len() < layout.size() {
-        return Err(AllocCause::BackendShort);
-    }
-    if start % layout.align() != 0 {
-        return Err(AllocCause::BackendMisaligned);
-    }
-    if region.is_some_and(|region| start < region.start || end > region.end) {
-        return Err(AllocCause::BackendOutside);
-    }
-    Ok(block.cast())
-}
-
-/// Backends see sizes above zero only; a zero-size request still gets a block of its own.
-fn backend_layout(layout: Layout) -> Option<Layout> {
-    Layout::from_size_align(layout.size().max(1), layout.align()).ok()
-}
-
-/// A checked block of the raw domain.
-pub(crate) fn raw_allocate<R: RawAlloc>(raw: &R, layout: Layout) -> Result<NonNull<u8>, AllocCause> {
-    let layout = backend_layout(layout).ok_or(AllocCause::TooLarge)?;
-    check(raw.allocate(layout), layout, raw.region())
-}
-
-/// Gives a block of the raw domain back.
-///
-/// # Safety
-/// `block` came from [`raw_allocate`] with the same `raw` and `layout`, and is live.
-pub(crate) unsafe fn raw_deallocate<R: RawAlloc>(raw: &R, block: NonNull<u8>, layout: Layout) {
-    if let Some(layout) = backend_layout(layout) {
-        // SAFETY: passed on; the layout is the one that was asked for.
-        unsafe { raw.deallocate(block, layout) }
-    }
-}
 
 impl<H: Host> InterpreterSlot<H> {
     /// The heap in use.
@@ -65,79 +27,240 @@ impl<H: Host> InterpreterSlot<H> {
         unsafe { &mut *(*self.heap_of.get()).own_heap.get() }
     }
 
-    /// A block of the interpreter's heap, charged to `domain`.
+    /// This interpreter, as it is named to its heap. Where the heap does not look, nothing is left of it.
+    #[inline]
+    fn asker(&self, domain: Domain) -> Asker {
+        Asker { domain, interpreter: self.head.id.get() }
+    }
+
+    /// A block of the interpreter's heap, charged to `domain`. Near the limit `thread` is told.
     ///
     /// # Safety
-    /// This thread holds this interpreter's GIL. `raw` is its runtime's raw domain.
-    #[inline]
+    /// This thread holds this interpreter's GIL, through `thread`. `raw` is its runtime's raw domain.
+    #[inline(always)]
     pub(crate) unsafe fn allocate(
         &self,
-        raw: &H::Raw,
+        raw: RawDomain<'_, H::Raw>,
+        thread: &ThreadSlot,
+        domain: Domain,
+        layout: Layout,
+    ) -> Result<NonNull<u8>, AllocError> {
+        if self.head.account.has_room(domain, layout.size()) {
+            // SAFETY: the caller holds the GIL; where there is room the heap is this interpreter's own.
+            let heap = unsafe { &mut *self.own_heap.get() };
+            if let Some(block) = heap.allocate_at_hand(layout)
+                && is_in_place(block, layout, raw.region())
+            {
+                self.head.account.take(domain, layout.size());
+                return Ok(block);
+            }
+        }
+        // SAFETY: passed on.
+        unsafe { self.allocate_slowly(raw, thread, domain, layout) }
+    }
+
+    /// # Safety
+    /// As for [`allocate`](Self::allocate).
+    #[cold]
+    #[inline(never)]
+    unsafe fn allocate_slowly(
+        &self,
+        raw: RawDomain<'_, H::Raw>,
+        thread: &ThreadSlot,
         domain: Domain,
         layout: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
         let requested = layout.size();
         let refuse = |cause| AllocError { domain, requested, cause };
-        self.head.account.admit(requested).map_err(refuse)?;
+        let account = &self.head.account;
+        if account.has_room(domain, requested) {
+            // SAFETY: passed on.
+            let block = unsafe { self.allocate_uncharged(raw, domain, layout) }.map_err(refuse)?;
+            account.take(domain, requested);
+            return Ok(block);
+        }
+        let admitted = account.admit(requested).map_err(refuse)?;
         // SAFETY: passed on.
-        let block = unsafe { self.allocate_uncharged(raw, layout) }.map_err(refuse)?;
-        self.head.account.add(domain, requested);
+        let block = unsafe { self.allocate_uncharged(raw, domain, layout) }.map_err(refuse)?;
+        account.add(domain, requested);
+        thread.notice(admitted);
         Ok(block)
     }
 
     /// # Safety
     /// As for [`allocate`](Self::allocate).
-    #[inline]
-    unsafe fn allocate_uncharged(&self, raw: &H::Raw, layout: Layout) -> Result<NonNull<u8>, AllocCause> {
+    unsafe fn allocate_uncharged(
+        &self,
+        raw: RawDomain<'_, H::Raw>,
+        domain: Domain,
+        layout: Layout,
+    ) -> Result<NonNull<u8>, AllocCause> {
         // SAFETY: the caller holds the GIL.
         let heap = unsafe { self.heap() };
+        let asker = self.asker(domain);
         if self.owns_heap() {
-            let layout = backend_layout(layout).ok_or(AllocCause::TooLarge)?;
-            return check(heap.allocate(raw, layout), layout, raw.region());
+            return check(heap.allocate_for(raw, layout, asker)?, layout, raw.region());
         }
         let (whole, offset) = Tenant::extend(layout).ok_or(AllocCause::TooLarge)?;
-        let block = check(heap.allocate(raw, whole), whole, raw.region())?;
+        let block = check(heap.allocate_for(raw, whole, asker)?, whole, raw.region())?;
         // SAFETY: the block is fresh and was allocated for `whole`.
-        Ok(unsafe { self.tenant.admit(block, whole, offset) })
+        Ok(unsafe { self.tenant.admit(block, whole, offset, domain) })
     }
 
     /// Gives a block back.
     ///
     /// # Safety
     /// As for [`allocate`](Self::allocate); `block` came from it with the same domain and layout, and is live.
-    pub(crate) unsafe fn deallocate(&self, raw: &H::Raw, domain: Domain, block: NonNull<u8>, layout: Layout) {
+    #[inline(always)]
+    pub(crate) unsafe fn deallocate(
+        &self,
+        raw: RawDomain<'_, H::Raw>,
+        domain: Domain,
+        block: NonNull<u8>,
+        layout: Layout,
+    ) {
         // SAFETY: the caller holds the GIL; block and layout are the ones of the allocation.
         unsafe {
-            let heap = self.heap();
-            if self.owns_heap() {
-                if let Some(layout) = backend_layout(layout) {
-                    heap.deallocate(raw, block, layout);
-                }
-            } else if let Some((whole, offset)) = Tenant::extend(layout) {
-                heap.deallocate(raw, self.tenant.dismiss(block, offset), whole);
+            if !self.owns_heap() {
+                return self.dismiss(raw, domain, block, layout);
+            }
+            self.head.account.give(domain, layout.size());
+            (*self.own_heap.get()).deallocate_for(raw, block, layout, self.asker(domain));
+        }
+    }
+
+    /// Gives a block in main's heap back.
+    ///
+    /// # Safety
+    /// As for [`deallocate`](Self::deallocate).
+    #[cold]
+    #[inline(never)]
+    unsafe fn dismiss(&self, raw: RawDomain<'_, H::Raw>, domain: Domain, block: NonNull<u8>, layout: Layout) {
+        self.head.account.give(domain, layout.size());
+        if let Some((whole, offset)) = Tenant::extend(layout) {
+            // SAFETY: passed on.
+            unsafe {
+                let block = self.tenant.dismiss(block, offset);
+                self.heap().deallocate_for(raw, block, whole, self.asker(domain));
             }
         }
-        self.head.account.sub(domain, layout.size());
+    }
+
+    /// Makes a block larger or smaller: in place where the heap can, or else by a new one. The limit holds for what is
+    /// live at any moment, so a block that moves needs room for both.
+    ///
+    /// # Safety
+    /// As for [`allocate`](Self::allocate) and [`deallocate`](Self::deallocate), `old` being the block's layout; `new` has the same alignment.
+    pub(crate) unsafe fn reallocate(
+        &self,
+        raw: RawDomain<'_, H::Raw>,
+        thread: &ThreadSlot,
+        domain: Domain,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<u8>, AllocError> {
+        // SAFETY: passed on.
+        match unsafe { self.resize(raw, thread, domain, block, old, new) } {
+            Ok(()) => return Ok(block),
+            // Where a few bytes more are too many, as many again are too.
+            Err(error) if error.cause != AllocCause::Exhausted => return Err(error),
+            Err(_) => {}
+        }
+        // SAFETY: passed on; both blocks are live and do not overlap, and the old one is not used afterwards.
+        unsafe {
+            let fresh = self.allocate(raw, thread, domain, new)?;
+            ptr::copy_nonoverlapping(block.as_ptr(), fresh.as_ptr(), old.size().min(new.size()));
+            self.deallocate(raw, domain, block, old);
+            Ok(fresh)
+        }
+    }
+
+    /// Makes a block larger or smaller where it is.
+    ///
+    /// # Safety
+    /// As for [`reallocate`](Self::reallocate).
+    pub(crate) unsafe fn resize(
+        &self,
+        raw: RawDomain<'_, H::Raw>,
+        thread: &ThreadSlot,
+        domain: Domain,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<(), AllocError> {
+        let refuse = |cause| AllocError { domain, requested: new.size(), cause };
+        let account = &self.head.account;
+        let admitted = account.admit_growth(old.size(), new.size()).map_err(refuse)?;
+        // SAFETY: passed on.
+        unsafe { self.resize_uncharged(raw, block, old, new) }.map_err(refuse)?;
+        account.exchange(domain, old.size(), new.size());
+        thread.notice(admitted);
+        Ok(())
+    }
+
+    /// # Safety
+    /// As for [`reallocate`](Self::reallocate).
+    unsafe fn resize_uncharged(
+        &self,
+        raw: RawDomain<'_, H::Raw>,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<(), AllocCause> {
+        // A heap may refuse for reasons of its own: they are all the same here, for it was not asked for a block.
+        let resize = |block: NonNull<u8>, old: Layout, new: Layout| {
+            let past =
+                raw.region().is_some_and(|region| new.size() > region.end.saturating_sub(block.addr().get()));
+            if past {
+                return Err(AllocCause::Exhausted);
+            }
+            // SAFETY: the caller holds the GIL; block and layout are those of the allocation.
+            unsafe { self.heap().resize(raw, block, old, new) }.map_err(|_| AllocCause::Exhausted)
+        };
+        if self.owns_heap() {
+            return if old == new { Ok(()) } else { resize(block, old, new) };
+        }
+        let (whole, offset) = Tenant::extend(new).ok_or(AllocCause::TooLarge)?;
+        // SAFETY: [M2] the block is a live one of this tenant's, and lies as far in as one of the new layout, which
+        // has the same alignment.
+        unsafe {
+            let (start, before) = self.tenant.whole(block, offset);
+            if before != whole {
+                resize(start, before, whole)?;
+                self.tenant.resized(start, whole);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what the heap in use keeps for later.
+    ///
+    /// # Safety
+    /// This thread holds this interpreter's GIL. `raw` is its runtime's raw domain.
+    pub(crate) unsafe fn trim(&self, raw: RawDomain<'_, H::Raw>) {
+        // SAFETY: the caller holds the GIL; every call of the heap gets this raw domain.
+        unsafe { self.heap().trim(raw) }
     }
 
     /// Returns the heap whole, or this interpreter's blocks in main's heap.
     ///
     /// # Safety
     /// This thread holds this interpreter's GIL, and no block of it is used any more.
-    pub(crate) unsafe fn sweep(&self, raw: &H::Raw) -> Swept {
+    pub(crate) unsafe fn sweep(&self, raw: RawDomain<'_, H::Raw>) {
         // SAFETY: the caller holds the GIL and nothing uses the blocks.
         unsafe {
             let heap = self.heap();
+            debug_assert!(
+                !matches!(heap.inspect(), HeapState::Broken(_)),
+                "something wrote into a heap's own words"
+            );
             if self.owns_heap() {
                 return heap.sweep(raw);
             }
-            let mut swept = Swept::default();
-            while let Some((block, whole)) = self.tenant.evict() {
-                swept.blocks += 1;
-                swept.bytes += whole.size();
-                heap.deallocate(raw, block, whole);
+            while let Some((block, whole, domain)) = self.tenant.evict() {
+                heap.deallocate_for(raw, block, whole, self.asker(domain));
             }
-            swept
         }
     }
 }

@@ -4,12 +4,22 @@
 
 use core::{alloc::Layout, ptr, ptr::NonNull};
 
-use crate::sync::Cell;
+use crate::{memory::Domain, sync::Cell};
 
 struct Link {
     prev: Cell<*mut Link>,
     next: Cell<*mut Link>,
-    whole: Layout,
+    /// The layout of the whole block, in as little room as it needs: every block has one of these.
+    size: usize,
+    align_log: u8,
+    domain: Domain,
+}
+
+impl Link {
+    fn whole(&self) -> Layout {
+        // SAFETY: [M2] taken apart in `admit`.
+        unsafe { Layout::from_size_align_unchecked(self.size, 1 << self.align_log) }
+    }
 }
 
 /// Invariant [M2]: the list holds exactly the live blocks that went through `admit` and not yet through
@@ -32,12 +42,24 @@ impl Tenant {
     ///
     /// # Safety
     /// `block` was allocated for `whole`, which is `extend(layout).0`, and `offset` is `extend(layout).1`.
-    pub(crate) unsafe fn admit(&self, block: NonNull<u8>, whole: Layout, offset: usize) -> NonNull<u8> {
+    pub(crate) unsafe fn admit(
+        &self,
+        block: NonNull<u8>,
+        whole: Layout,
+        offset: usize,
+        domain: Domain,
+    ) -> NonNull<u8> {
         let next = self.first.get();
         let link = block.cast::<Link>();
         // SAFETY: the block is fresh, aligned for and at least as large as a Link; [M2] for the neighbour.
         unsafe {
-            link.write(Link { prev: Cell::new(ptr::null_mut()), next: Cell::new(next), whole });
+            link.write(Link {
+                prev: Cell::new(ptr::null_mut()),
+                next: Cell::new(next),
+                size: whole.size(),
+                align_log: whole.align().trailing_zeros() as u8,
+                domain,
+            });
             if let Some(next) = next.as_ref() {
                 next.prev.set(link.as_ptr());
             }
@@ -66,16 +88,38 @@ impl Tenant {
         }
     }
 
-    /// Takes any block out: the heap's block and its layout.
-    pub(crate) fn evict(&self) -> Option<(NonNull<u8>, Layout)> {
+    /// The heap's block around the caller's, and its layout.
+    ///
+    /// # Safety
+    /// As for [`dismiss`](Self::dismiss).
+    pub(crate) unsafe fn whole(&self, block: NonNull<u8>, offset: usize) -> (NonNull<u8>, Layout) {
+        // SAFETY: [M2] the block is live.
+        unsafe {
+            let link = block.sub(offset).cast::<Link>();
+            (link.cast(), link.as_ref().whole())
+        }
+    }
+
+    /// Notes that a block of the heap has another size now.
+    ///
+    /// # Safety
+    /// `whole` came from [`whole`](Self::whole), and has the size of `layout`.
+    pub(crate) unsafe fn resized(&self, whole: NonNull<u8>, layout: Layout) {
+        // SAFETY: [M2] the block is live, and is touched under the GIL only.
+        unsafe { (*whole.cast::<Link>().as_ptr()).size = layout.size() }
+    }
+
+    /// Takes any block out: the heap's block, its layout and its domain.
+    pub(crate) fn evict(&self) -> Option<(NonNull<u8>, Layout, Domain)> {
         let link = NonNull::new(self.first.get())?;
         // SAFETY: [M2] the link is live.
-        let (next, whole) = unsafe { (link.as_ref().next.get(), link.as_ref().whole) };
+        let (next, whole, domain) =
+            unsafe { (link.as_ref().next.get(), link.as_ref().whole(), link.as_ref().domain) };
         self.first.set(next);
         // SAFETY: [M2] so is its neighbour.
         if let Some(next) = unsafe { next.as_ref() } {
             next.prev.set(ptr::null_mut());
         }
-        Some((link.cast(), whole))
+        Some((link.cast(), whole, domain))
     }
 }

@@ -2,12 +2,20 @@
 
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, any::TypeId, cell::UnsafeCell, ptr};
+use core::{
+    alloc::Layout,
+    any::TypeId,
+    cell::UnsafeCell,
+    mem::{needs_drop, offset_of},
+    ptr,
+    ptr::NonNull,
+};
 
 use crate::{
     eval::breaker::OWED,
     guest::Family,
     interpreter::InterpreterHead,
+    memory::Domain,
     sync::{AtomicUsize, Cell, Ordering},
     thread::session::Session,
 };
@@ -18,7 +26,13 @@ const FOREVER: usize = usize::MAX / 2;
 
 /// What the kernel knows of an object's type.
 pub(crate) struct Kind {
+    /// Of the whole block; where it has a tail, of what stands before it.
     pub(crate) layout: Layout,
+    /// Where the header lies in the block: behind the links of an object that is to be finalized, which are at the start.
+    pub(crate) offset: usize,
+    pub(crate) domain: Domain,
+    /// The block is as large as its [`Tailed`] says.
+    pub(crate) has_tail: bool,
     pub(crate) type_id: fn() -> TypeId,
     pub(crate) drop_value: unsafe fn(*mut ObjectHeader),
 }
@@ -29,11 +43,22 @@ pub(crate) struct ObjectHeader {
     /// Releases owed, from anywhere; above zero exactly while linked in the interpreter's owed list.
     pub(super) owed: AtomicUsize,
     pub(super) next_owed: Cell<*mut ObjectHeader>,
-    /// GIL: all objects of the interpreter.
-    pub(super) prev: Cell<*mut ObjectHeader>,
-    pub(super) next: Cell<*mut ObjectHeader>,
     pub(super) interpreter: *const InterpreterHead,
     pub(super) kind: &'static Kind,
+}
+
+/// GIL: the interpreter's objects whose values have destructors, newest first. The end walks this list; the memory of
+/// all others goes back without a look at them.
+pub(super) struct Links {
+    pub(super) prev: Cell<*mut ObjectHeader>,
+    pub(super) next: Cell<*mut ObjectHeader>,
+}
+
+/// A block with links.
+#[repr(C)]
+struct Linked<B> {
+    links: Links,
+    body: B,
 }
 
 #[repr(C)]
@@ -42,9 +67,58 @@ pub(crate) struct Object<F: Family> {
     pub(super) value: UnsafeCell<F::At<'static>>,
 }
 
+/// The header of a block whose size is its own.
+#[repr(C)]
+pub(crate) struct Tailed {
+    pub(crate) head: ObjectHeader,
+    /// Of the whole block.
+    pub(crate) size: usize,
+}
+
 impl<F: Family> Object<F> {
-    pub(super) const KIND: &'static Kind =
-        &Kind { layout: Layout::new::<Object<F>>(), type_id: TypeId::of::<F>, drop_value: drop_value::<F> };
+    pub(super) const KIND: &'static Kind = &Kind {
+        type_id: TypeId::of::<F>,
+        ..Kind::of::<Self>(Domain::Object, needs_drop::<F::At<'static>>(), drop_value::<F>)
+    };
+}
+
+/// What no name is given to: it stands for the types of containers, which need not be `'static`.
+struct Unnamed;
+
+impl Kind {
+    /// Of blocks with the body `B`, which begins with the header.
+    pub(crate) const fn of<B>(
+        domain: Domain,
+        finalized: bool,
+        drop_value: unsafe fn(*mut ObjectHeader),
+    ) -> Kind {
+        let (layout, offset) = if finalized {
+            (Layout::new::<Linked<B>>(), offset_of!(Linked<B>, body))
+        } else {
+            (Layout::new::<B>(), 0)
+        };
+        Kind { layout, offset, domain, has_tail: false, type_id: TypeId::of::<Unnamed>, drop_value }
+    }
+
+    /// Of blocks with the body `B`, which begins with [`Tailed`], and a tail behind it.
+    pub(crate) const fn tailed<B>(
+        domain: Domain,
+        finalized: bool,
+        drop_value: unsafe fn(*mut ObjectHeader),
+    ) -> Kind {
+        Kind { has_tail: true, ..Kind::of::<B>(domain, finalized, drop_value) }
+    }
+
+    /// Whether objects of this kind are linked.
+    pub(super) const fn is_finalized(&self) -> bool {
+        self.offset != 0
+    }
+
+    /// The layout of a block with a tail of so many bytes.
+    pub(crate) fn with_tail(&self, bytes: usize) -> Option<Layout> {
+        let size = self.layout.size().checked_add(bytes)?;
+        Layout::from_size_align(size, self.layout.align()).ok()
+    }
 }
 
 unsafe fn drop_value<F: Family>(header: *mut ObjectHeader) {
@@ -53,20 +127,81 @@ unsafe fn drop_value<F: Family>(header: *mut ObjectHeader) {
 }
 
 impl ObjectHeader {
-    pub(super) fn new(interpreter: &InterpreterHead, kind: &'static Kind) -> Self {
-        ObjectHeader {
-            count: Cell::new(1),
-            owed: AtomicUsize::new(0),
-            next_owed: Cell::new(ptr::null_mut()),
-            prev: Cell::new(ptr::null_mut()),
-            next: Cell::new(interpreter.objects.get()),
-            interpreter,
-            kind,
+    /// Makes a fresh block an object: everything but the value and what else stands behind the header.
+    ///
+    /// # Safety
+    /// `block` is of this interpreter and of the kind; this thread holds the GIL.
+    #[inline]
+    pub(crate) unsafe fn install(
+        interpreter: &InterpreterHead,
+        kind: &'static Kind,
+        block: NonNull<u8>,
+    ) -> NonNull<ObjectHeader> {
+        if kind.domain == Domain::Object {
+            interpreter.live_objects.set(interpreter.live_objects.get() + 1);
+        }
+        // SAFETY: the block is fresh and has the kind's layout; the list is touched under the GIL only.
+        unsafe {
+            let header = block.add(kind.offset).cast::<ObjectHeader>();
+            header.write(ObjectHeader {
+                count: Cell::new(1),
+                owed: AtomicUsize::new(0),
+                next_owed: Cell::new(ptr::null_mut()),
+                interpreter,
+                kind,
+            });
+            if kind.is_finalized() {
+                let next = Cell::new(interpreter.finalized.get());
+                block.cast::<Links>().write(Links { prev: Cell::new(ptr::null_mut()), next });
+                if let Some(next) = NonNull::new(interpreter.finalized.get()) {
+                    ObjectHeader::links(next.as_ptr()).prev.set(header.as_ptr());
+                }
+                interpreter.finalized.set(header.as_ptr());
+            }
+            header
         }
     }
 
+    /// The layout of the block.
+    ///
+    /// # Safety
+    /// `header` is the header of a block of its kind.
+    pub(super) unsafe fn layout(header: *mut ObjectHeader) -> Layout {
+        // SAFETY: passed on; a tail's layout was valid when the block was made, and the kind's alignment is.
+        unsafe {
+            let kind = (*header).kind;
+            if !kind.has_tail {
+                return kind.layout;
+            }
+            Layout::from_size_align_unchecked((*header.cast::<Tailed>()).size, kind.layout.align())
+        }
+    }
+
+    /// The start of the block.
+    ///
+    /// # Safety
+    /// `header` is the header of a block of its kind.
+    pub(super) unsafe fn block(header: *mut ObjectHeader) -> NonNull<u8> {
+        // SAFETY: passed on; the header lies that far into its block.
+        unsafe { NonNull::new_unchecked(header.byte_sub((*header).kind.offset).cast()) }
+    }
+
+    /// The links.
+    ///
+    /// # Safety
+    /// `header` is live, and its kind is finalized.
+    pub(super) unsafe fn links<'a>(header: *mut ObjectHeader) -> &'a Links {
+        // SAFETY: such a block begins with its links.
+        unsafe { Self::block(header).cast().as_ref() }
+    }
+
+    /// Whether there is one reference, and none that is owed. Holder only.
+    pub(crate) fn is_unique(&self) -> bool {
+        self.count.get() == 1
+    }
+
     /// One reference more. Holder only.
-    pub(super) fn retain(&self) {
+    pub(crate) fn retain(&self) {
         self.count.set(self.count.get().saturating_add(1).min(FOREVER));
     }
 
@@ -100,7 +235,7 @@ impl ObjectHeader {
     ///
     /// # Safety
     /// `header` is live, and the reference is given up.
-    pub(super) unsafe fn release(header: *mut ObjectHeader) {
+    pub(crate) unsafe fn release(header: *mut ObjectHeader) {
         // SAFETY: the header is live until the reference is given up below, and the interpreter outlives it.
         let (this, interpreter) = unsafe { (&*header, &*(*header).interpreter) };
         let current = (interpreter.current)().cast::<Session>();
@@ -123,24 +258,47 @@ impl ObjectHeader {
 /// Links the header in the interpreter's owed list, by raw pointer: the object may be freed the moment it is
 /// published.
 unsafe fn owe(header: *mut ObjectHeader, interpreter: &InterpreterHead) {
-    // SAFETY: the reference that is given up keeps the object alive until `owed` is counted.
+    // SAFETY: the reference that is given up keeps the object alive until `owed` is counted. Whoever counts the first
+    // debt links it.
     unsafe {
-        if (*header).owed.fetch_add(1, Ordering::AcqRel) != 0 {
-            return;
-        }
-        let mut first = interpreter.owed.load(Ordering::Relaxed);
-        loop {
-            (*header).next_owed.set(first);
-            match interpreter.owed.compare_exchange_weak(first, header, Ordering::Release, Ordering::Relaxed)
-            {
-                Ok(_) => return,
-                Err(now) => first = now,
-            }
+        if (*header).owed.fetch_add(1, Ordering::AcqRel) == 0 {
+            publish(header, header, interpreter);
         }
     }
 }
 
-/// The frame of this thread that will settle it looks at its next safepoint.
+/// Puts a chain back that was taken out of the owed list.
+///
+/// # Safety
+/// This thread took the chain out and holds the GIL; no debt of the chain is settled yet.
+pub(super) unsafe fn owe_again(first: *mut ObjectHeader, interpreter: &InterpreterHead) {
+    let mut last = first;
+    // SAFETY: what has a release owed is live, and is linked by nobody else meanwhile.
+    unsafe {
+        while let Some(next) = NonNull::new((*last).next_owed.get()) {
+            last = next.as_ptr();
+        }
+        publish(first, last, interpreter);
+    }
+}
+
+/// Puts a chain in front of the owed list.
+///
+/// # Safety
+/// This thread alone links these headers; each has a release owed.
+unsafe fn publish(first: *mut ObjectHeader, last: *mut ObjectHeader, interpreter: &InterpreterHead) {
+    let mut next = interpreter.owed.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: passed on.
+        unsafe { (*last).next_owed.set(next) };
+        match interpreter.owed.compare_exchange_weak(next, first, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => next = now,
+        }
+    }
+}
+
+/// The frame of this thread that will settle it looks at its next safepoint; without one, whoever comes back next.
 fn tell_frame(mut frame: Option<&Session>, interpreter: &InterpreterHead) {
     while let Some(session) = frame {
         if ptr::eq(session.interpreter.get(), interpreter) {
@@ -151,4 +309,5 @@ fn tell_frame(mut frame: Option<&Session>, interpreter: &InterpreterHead) {
         // SAFETY: [S1] the chain leads to open frames of this thread.
         frame = unsafe { session.prev.get().as_ref() };
     }
+    interpreter.leave_untold();
 }

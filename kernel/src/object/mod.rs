@@ -9,9 +9,12 @@ mod global;
 mod header;
 mod owned;
 mod release;
+mod values;
 
 pub use global::Global;
 pub(crate) use global::GlobalTable;
-pub(crate) use header::ObjectHeader;
-pub use owned::{Edge, Local, Owned};
-pub(crate) use release::{drop_all, free_all, settle};
+pub(crate) use header::{Kind, ObjectHeader, Tailed};
+pub use owned::{AnyEdge, Edge, Local, Owned};
+pub(crate) use release::{discard, drop_all, give_up, release, resize, settle};
+pub(crate) use values::HostValues;
+pub use values::InterpreterLocal;

@@ -2,13 +2,13 @@
 
 #![allow(unsafe_code)]
 
-use core::{marker::PhantomData, mem, ptr, ptr::NonNull};
+use core::{any::TypeId, marker::PhantomData, mem, ptr, ptr::NonNull};
 
 use crate::{
     eval::breaker::OWED,
     guest::{Family, Plain},
     host::Host,
-    memory::{AllocError, Domain},
+    memory::AllocError,
     object::header::{Object, ObjectHeader},
     thread::{Attached, Brand},
 };
@@ -137,6 +137,52 @@ impl<'i, F: Family> Edge<'i, F> {
     }
 }
 
+/// An [`Edge`] to an object of whatever family.
+pub struct AnyEdge<'i> {
+    header: NonNull<ObjectHeader>,
+    brand: Brand<'i>,
+}
+
+// SAFETY: as for `Edge`: the value it leads to is `Send`, of whatever family.
+unsafe impl Send for AnyEdge<'_> {}
+
+impl Drop for AnyEdge<'_> {
+    fn drop(&mut self) {
+        // SAFETY: this reference is counted, and given up here.
+        unsafe { ObjectHeader::release(self.header.as_ptr()) }
+    }
+}
+
+impl<'i, F: Family> From<Owned<'i, F>> for AnyEdge<'i> {
+    fn from(owned: Owned<'i, F>) -> Self {
+        AnyEdge { header: header(owned.into_object()), brand: PhantomData }
+    }
+}
+
+impl<'i> AnyEdge<'i> {
+    fn is<F: Family>(&self) -> bool {
+        // SAFETY: the object is live; a kind never changes.
+        unsafe { (self.header.as_ref().kind.type_id)() == TypeId::of::<F>() }
+    }
+
+    /// A look at the object, if it is of family `F`.
+    pub fn local<'a, F: Family, H: Host>(&self, _: &'a Attached<'i, H>) -> Option<Local<'a, 'i, F>> {
+        self.is::<F>().then(|| Local::of(self.header.cast()))
+    }
+
+    /// For using it on the stack, if the object is of family `F`.
+    ///
+    /// # Errors
+    /// It is of another; the reference comes back.
+    pub fn into_owned<F: Family, H: Host>(self, _: &Attached<'i, H>) -> Result<Owned<'i, F>, Self> {
+        if !self.is::<F>() {
+            return Err(self);
+        }
+        let object = mem::ManuallyDrop::new(self).header.cast();
+        Ok(Owned { object, brand: PhantomData, exact: PhantomData })
+    }
+}
+
 impl<'a, 'i, F: Family> Local<'a, 'i, F> {
     pub(super) fn of(object: NonNull<Object<F>>) -> Self {
         Local { object, token: PhantomData, brand: PhantomData, exact: PhantomData }
@@ -171,23 +217,18 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Errors
     /// The value comes back with the reason.
     pub fn alloc<F: Family>(&self, value: F::At<'i>) -> Result<Owned<'i, F>, (F::At<'i>, AllocError)> {
-        let block = match self.allocate(Domain::Object, Object::<F>::KIND.layout) {
-            Ok(block) => block.cast::<Object<F>>(),
+        let kind = Object::<F>::KIND;
+        let block = match self.allocate(kind.domain, kind.layout) {
+            Ok(block) => block,
             Err(error) => return Err((value, error)),
         };
-        let head = &self.slot().head;
-        // SAFETY: the block is fresh and has the object's layout; a value may be stored at the brand of
-        // storage (one layout); the list of objects is touched under the GIL only.
+        // SAFETY: [T1]; the block is fresh and has the kind's layout; a value may be stored at the brand of storage (one
+        // layout).
         unsafe {
-            let object = block.as_ptr();
-            (&raw mut (*object).head).write(ObjectHeader::new(head, Object::<F>::KIND));
-            (&raw mut (*object).value).cast::<F::At<'i>>().write(value);
-            if let Some(next) = head.objects.get().as_ref() {
-                next.prev.set(object.cast());
-            }
-            head.objects.set(object.cast());
+            let object = ObjectHeader::install(&self.slot().head, kind, block).cast::<Object<F>>();
+            (&raw mut (*object.as_ptr()).value).cast::<F::At<'i>>().write(value);
+            Ok(Owned { object, brand: PhantomData, exact: PhantomData })
         }
-        Ok(Owned { object: block, brand: PhantomData, exact: PhantomData })
     }
 
     /// Puts a value without references into this interpreter's object domain.

@@ -2,34 +2,48 @@
 
 #![allow(unsafe_code)]
 
-use core::{ptr, ptr::NonNull};
+use core::{alloc::Layout, ptr, ptr::NonNull};
 
 use crate::{
     eval::breaker::OWED,
     host::Host,
     interpreter::InterpreterHead,
-    memory::{Domain, Ledger},
-    object::ObjectHeader,
+    memory::{AllocError, Domain, Ledger},
+    object::{
+        ObjectHeader,
+        header::{Tailed, owe_again},
+    },
     sync::Ordering,
     thread::Attached,
 };
 
-/// Settles every release that is owed; objects without a reference go.
+/// Settles every release that is owed; objects without a reference go. If a destructor panics, the rest is owed as before.
 pub(crate) fn settle<H: Host>(cx: &mut Attached<'_, H>) {
+    struct Rest<'a, 'i, H: Host>(&'a mut Attached<'i, H>, *mut ObjectHeader);
+    impl<H: Host> Drop for Rest<'_, '_, H> {
+        fn drop(&mut self) {
+            if !self.1.is_null() {
+                // SAFETY: all of the chain have a release owed.
+                unsafe { owe_again(self.1, &self.0.slot().head) };
+                self.0.thread().breaker.set(OWED);
+            }
+        }
+    }
     loop {
-        let mut header = cx.slot().head.owed.swap(ptr::null_mut(), Ordering::Acquire);
-        if header.is_null() {
+        let first = cx.slot().head.owed.swap(ptr::null_mut(), Ordering::Acquire);
+        if first.is_null() {
             return;
         }
-        while !header.is_null() {
+        let mut rest = Rest(cx, first);
+        while !rest.1.is_null() {
             // SAFETY: a linked header has a release owed, so it is live. The link is read before the debt is
             // settled: from then on another thread may link it again.
             unsafe {
-                let next = (*header).next_owed.get();
+                let header = rest.1;
+                rest.1 = (*header).next_owed.get();
                 if (*header).settle() {
-                    destroy(cx, header);
+                    destroy(rest.0, header);
                 }
-                header = next;
             }
         }
     }
@@ -39,7 +53,7 @@ pub(crate) fn settle<H: Host>(cx: &mut Attached<'_, H>) {
 ///
 /// # Safety
 /// `header` is an object of this interpreter, and the reference is counted and given up here.
-pub(super) unsafe fn release<H: Host>(cx: &mut Attached<'_, H>, header: *mut ObjectHeader) {
+pub(crate) unsafe fn release<H: Host>(cx: &mut Attached<'_, H>, header: *mut ObjectHeader) {
     // SAFETY: the reference keeps the object alive until here; if it was the last nobody else reaches it.
     unsafe {
         if (*header).release_now() {
@@ -53,14 +67,21 @@ pub(super) unsafe fn release<H: Host>(cx: &mut Attached<'_, H>, header: *mut Obj
 }
 
 unsafe fn unlink(head: &InterpreterHead, header: *mut ObjectHeader) {
-    // SAFETY: the list holds exactly the live objects; the caller holds the GIL.
+    // SAFETY: the list holds exactly the live objects of finalized kinds; the caller holds the GIL.
     unsafe {
-        match (*header).prev.get().as_ref() {
-            Some(prev) => prev.next.set((*header).next.get()),
-            None => head.objects.set((*header).next.get()),
+        if (*header).kind.domain == Domain::Object {
+            head.live_objects.set(head.live_objects.get() - 1);
         }
-        if let Some(next) = (*header).next.get().as_ref() {
-            next.prev.set((*header).prev.get());
+        if !(*header).kind.is_finalized() {
+            return;
+        }
+        let links = ObjectHeader::links(header);
+        match NonNull::new(links.prev.get()) {
+            Some(prev) => ObjectHeader::links(prev.as_ptr()).next.set(links.next.get()),
+            None => head.finalized.set(links.next.get()),
+        }
+        if let Some(next) = NonNull::new(links.next.get()) {
+            ObjectHeader::links(next.as_ptr()).prev.set(links.prev.get());
         }
     }
 }
@@ -83,27 +104,71 @@ unsafe fn destroy<H: Host>(cx: &mut Attached<'_, H>, header: *mut ObjectHeader) 
 }
 
 unsafe fn free<H: Host>(cx: &Attached<'_, H>, header: *mut ObjectHeader) {
-    // SAFETY: the object was allocated with this layout from this interpreter's object domain.
+    // SAFETY: the object was allocated with this layout from this interpreter's heap.
     unsafe {
-        let layout = (*header).kind.layout;
-        cx.deallocate(Domain::Object, NonNull::new_unchecked(header.cast()), layout);
+        let (domain, layout) = ((*header).kind.domain, ObjectHeader::layout(header));
+        cx.deallocate(domain, ObjectHeader::block(header), layout);
     }
 }
 
-/// Drops every value; the memory is freed by [`free_all`], for an edge in one value touches the header of another
-/// object. If a destructor panics, those that come after it are skipped.
+/// Frees the memory of an object whose value is gone: moved out, or dropped.
 ///
 /// # Safety
-/// No reference to an object of this interpreter is on any stack, and `free_all` follows.
+/// `header` is an object of this interpreter without any other reference.
+pub(crate) unsafe fn discard<H: Host>(cx: &Attached<'_, H>, header: *mut ObjectHeader) {
+    // SAFETY: passed on.
+    unsafe {
+        unlink(&cx.slot().head, header);
+        free(cx, header);
+    }
+}
+
+/// Gives an object with a tail another size, and with that perhaps another place.
+///
+/// # Errors
+/// It is as it was.
+///
+/// # Safety
+/// `header` is an object of this interpreter with a tail and without any other reference; `new` is of its kind.
+pub(crate) unsafe fn resize<H: Host>(
+    cx: &Attached<'_, H>,
+    header: NonNull<ObjectHeader>,
+    new: Layout,
+) -> Result<NonNull<ObjectHeader>, AllocError> {
+    // SAFETY: passed on. Nobody but the caller and its neighbours in the list refers to the object: with one reference it
+    // is not owed.
+    unsafe {
+        let (kind, old) = (header.as_ref().kind, ObjectHeader::layout(header.as_ptr()));
+        let block = cx.reallocate(kind.domain, ObjectHeader::block(header.as_ptr()), old, new)?;
+        let moved = block.add(kind.offset).cast::<ObjectHeader>();
+        (*moved.cast::<Tailed>().as_ptr()).size = new.size();
+        if kind.is_finalized() {
+            let links = ObjectHeader::links(moved.as_ptr());
+            match NonNull::new(links.prev.get()) {
+                Some(prev) => ObjectHeader::links(prev.as_ptr()).next.set(moved.as_ptr()),
+                None => cx.slot().head.finalized.set(moved.as_ptr()),
+            }
+            if let Some(next) = NonNull::new(links.next.get()) {
+                ObjectHeader::links(next.as_ptr()).prev.set(moved.as_ptr());
+            }
+        }
+        Ok(moved)
+    }
+}
+
+/// Drops every value that has a destructor. The sweep of the heap returns the memory, for an edge in one value touches
+/// the header of another object. If a destructor panics, those that come after it are skipped.
+///
+/// # Safety
+/// No reference to an object of this interpreter is on any stack, and the sweep follows.
 pub(crate) unsafe fn drop_all<H: Host>(cx: &Attached<'_, H>, ledger: &mut Ledger) {
-    let left = count(&cx.slot().head);
-    ledger.objects = left;
-    ledger.destructors_skipped = left;
-    let mut at = cx.slot().head.objects.get();
+    let head = &cx.slot().head;
+    let mut at = head.finalized.replace(ptr::null_mut());
+    ledger.destructors_skipped = count(at);
     while !at.is_null() {
         // SAFETY: the object is live, and its value is dropped once.
         unsafe {
-            let next = (*at).next.get();
+            let next = ObjectHeader::links(at).next.get();
             ((*at).kind.drop_value)(at);
             at = next;
         }
@@ -111,37 +176,22 @@ pub(crate) unsafe fn drop_all<H: Host>(cx: &Attached<'_, H>, ledger: &mut Ledger
     }
 }
 
-/// Frees the memory of every object. Values that `drop_all` did not come to are given up.
-///
-/// # Safety
-/// As for [`drop_all`], and nothing looks at an object again.
-pub(crate) unsafe fn free_all<H: Host>(cx: &Attached<'_, H>, ledger: &mut Ledger) {
+/// Notes what is left of the objects before the sweep. Values that `drop_all` did not come to are given up.
+pub(crate) fn give_up<H: Host>(cx: &Attached<'_, H>, ledger: &mut Ledger) {
     let head = &cx.slot().head;
-    let left = count(head);
-    if ledger.objects != left {
-        // Something panicked before `drop_all` began.
-        ledger.objects = left;
-        ledger.destructors_skipped = left;
-    }
+    ledger.objects = head.live_objects.get();
+    // Something panicked before `drop_all` began.
+    ledger.destructors_skipped += count(head.finalized.replace(ptr::null_mut()));
     head.owed.store(ptr::null_mut(), Ordering::Relaxed);
-    let mut at = head.objects.replace(ptr::null_mut());
-    while !at.is_null() {
-        // SAFETY: the list holds the live objects, whose values are dropped or given up.
-        unsafe {
-            let next = (*at).next.get();
-            free(cx, at);
-            at = next;
-        }
-    }
 }
 
-/// Objects there are. Holder only.
-fn count(head: &InterpreterHead) -> usize {
-    let (mut at, mut count) = (head.objects.get(), 0);
-    // SAFETY: the list holds exactly the live objects.
-    while let Some(object) = unsafe { at.as_ref() } {
+/// Objects in the list from `at`. Holder only.
+fn count(mut at: *mut ObjectHeader) -> usize {
+    let mut count = 0;
+    while !at.is_null() {
         count += 1;
-        at = object.next.get();
+        // SAFETY: the list holds exactly the live objects of finalized kinds.
+        at = unsafe { ObjectHeader::links(at) }.next.get();
     }
     count
 }

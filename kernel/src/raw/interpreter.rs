@@ -12,9 +12,12 @@ use crate::{
     interpreter::{InterpreterId, InterpreterSlot, Patience, Whence, end},
     memory::Ledger,
     observe::Event,
-    raw::thread::{RawThreadState, Use, innermost},
+    raw::{
+        state::{RawThreadState, Suspended},
+        thread::innermost,
+    },
     runtime::{Runtime, RuntimePhase},
-    thread::{Status, place::Place, session::Session},
+    thread::{place::Place, session::Session},
 };
 
 /// Creates an interpreter and attaches its first thread state in place of the caller's, which is detached
@@ -47,33 +50,6 @@ pub unsafe fn new_interpreter<H: Host>(
 ) -> Result<RawThreadState<H>, Error> {
     // SAFETY: passed on.
     unsafe { new_attached(rt, &InterpreterConfig::legacy(), guest, Whence::LegacyCApi) }
-}
-
-/// The caller's raw attach, suspended: dropped, it is attached as before.
-struct Suspended<'rt, H: Host>(Place<'rt, H>);
-
-impl<'rt, H: Host> Suspended<'rt, H> {
-    fn new(place: Place<'rt, H>) -> Self {
-        place.thread.session.close::<H>();
-        place.drop_gil(Status::Suspended);
-        Suspended(place)
-    }
-
-    /// It stays detached.
-    fn detach(self) {
-        let place = mem::ManuallyDrop::new(self).0;
-        place.thread.set_status(Status::Detached);
-        drop(Use::of_attached(place));
-        place.leave();
-    }
-}
-
-impl<H: Host> Drop for Suspended<'_, H> {
-    fn drop(&mut self) {
-        self.0.take_gil_back();
-        // SAFETY: the record lies in the thread slot, which is type-stable; its activation is still counted.
-        unsafe { self.0.thread.session.open(self.0) };
-    }
 }
 
 unsafe fn new_attached<H: Host>(
@@ -127,14 +103,13 @@ fn begin<H: Host>(
         return Err(EndError::Main);
     }
     let suspended = Suspended::new(place);
-    if Session::find::<H>(&raw const place.interpreter.head).is_some() {
-        return Err(EndError::WouldDeadlock);
-    }
-    if rt.tell(&Event::InterpreterClearing { id }).is_err() {
-        return Err(EndError::Vetoed);
-    }
+    let refuse = |slot: &InterpreterSlot<H>| match Session::find::<H>(&raw const slot.head) {
+        Some(_) => Err(EndError::WouldDeadlock),
+        None => Ok(()),
+    };
+    let begun = rt.begin_end(id, refuse, || rt.tell(&Event::InterpreterClearing { id }))?;
     // The others need the GIL to leave, so it is not held meanwhile.
-    rt.begin_end(id)?.await_activations(1, patience)?;
+    begun.await_activations(1, patience)?;
     drop(suspended);
     Ok(place)
 }

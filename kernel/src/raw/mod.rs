@@ -12,13 +12,15 @@
 #![allow(unsafe_code)]
 
 mod interpreter;
+mod state;
 mod thread;
 
 pub use interpreter::{
     end_interpreter, interpreter_clear, interpreter_delete, interpreter_new, new_interpreter,
     new_interpreter_from_config,
 };
+pub use state::RawThreadState;
 pub use thread::{
-    RawThreadState, attach, current, current_interpreter, detach, swap, thread_clear, thread_delete,
-    thread_delete_current, thread_head, thread_new, thread_next, with_token,
+    attach, current, current_interpreter, detach, swap, thread_clear, thread_delete, thread_delete_current,
+    thread_head, thread_new, thread_next, with_token,
 };

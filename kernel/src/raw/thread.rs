@@ -1,163 +1,23 @@
-//! Raw thread states.
+//! Raw thread states: attach, detach, swap, and their lives.
 
 #![allow(unsafe_code)]
 
-use core::{marker::PhantomData, mem, ptr};
+use core::{mem, ptr};
 
 use crate::{
     error::{AttachError, ThreadError},
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot, Phase},
+    interpreter::{InterpreterId, Phase},
+    raw::state::{RawThreadState, Suspended, Use, leave},
     runtime::Runtime,
-    thread::{Attached, Status, ThreadState, ThreadWhence, place::Place, session::Session, slot::ThreadSlot},
+    thread::{Attached, Status, ThreadWhence, place::Place, session::Session},
 };
-
-/// A thread state by pointer and generation (`PyThreadState *`). It may outlive what it names: every function
-/// answers so.
-pub struct RawThreadState<H: Host> {
-    pub(super) thread: *const ThreadSlot,
-    pub(super) interpreter: *const InterpreterSlot<H>,
-    pub(super) generation: u32,
-    host: PhantomData<fn() -> H>,
-}
-
-impl<H: Host> Clone for RawThreadState<H> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<H: Host> Copy for RawThreadState<H> {}
-
-impl<H: Host> PartialEq for RawThreadState<H> {
-    fn eq(&self, other: &Self) -> bool {
-        ptr::eq(self.thread, other.thread) && self.generation == other.generation
-    }
-}
-
-impl<H: Host> Eq for RawThreadState<H> {}
-
-impl<H: Host> core::fmt::Debug for RawThreadState<H> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("RawThreadState").field("generation", &self.generation).finish_non_exhaustive()
-    }
-}
-
-// SAFETY: a name; what it leads to is reached by `unsafe` functions only.
-unsafe impl<H: Host> Send for RawThreadState<H> {}
-// SAFETY: as above.
-unsafe impl<H: Host> Sync for RawThreadState<H> {}
-
-impl<H: Host> RawThreadState<H> {
-    /// The thread state that lives in `place`: of an open frame, or under the lock.
-    pub(super) fn of(place: Place<'_, H>) -> Self {
-        Self::named(place, place.thread.generation())
-    }
-
-    /// The thread state behind a handle, which may be gone by now.
-    pub(super) fn of_state(state: &ThreadState<'_, H>) -> Self {
-        Self::named(state.place(), state.generation())
-    }
-
-    fn named(place: Place<'_, H>, generation: u32) -> Self {
-        RawThreadState { thread: place.thread, interpreter: place.interpreter, generation, host: PhantomData }
-    }
-
-    /// # Safety
-    /// \[R1\] `rt` made it.
-    pub(super) unsafe fn place<'rt>(&self, rt: &'rt Runtime<H>) -> Place<'rt, H> {
-        // SAFETY: slots are type-stable while the runtime lives.
-        unsafe { Place { rt, interpreter: &*self.interpreter, thread: &*self.thread } }
-    }
-
-    /// Its number, unique in the runtime's cycle (`PyThreadState_GetID`).
-    ///
-    /// # Errors
-    /// `Stale` once it was deleted.
-    ///
-    /// # Safety
-    /// \[R1\], see [`raw`](crate::raw)
-    pub unsafe fn id(&self, rt: &Runtime<H>) -> Result<u64, ThreadError> {
-        // SAFETY: passed on.
-        unsafe { self.read(rt, |place| place.thread.number.get()) }
-    }
-
-    /// Its interpreter (`PyThreadState_GetInterpreter`).
-    ///
-    /// # Errors
-    /// `Stale` once it was deleted.
-    ///
-    /// # Safety
-    /// \[R1\], see [`raw`](crate::raw)
-    pub unsafe fn interpreter(&self, rt: &Runtime<H>) -> Result<InterpreterId, ThreadError> {
-        // SAFETY: passed on.
-        unsafe { self.read(rt, |place| place.interpreter.head.id.get()) }
-    }
-
-    /// Who made it.
-    ///
-    /// # Errors
-    /// `Stale` once it was deleted.
-    ///
-    /// # Safety
-    /// \[R1\], see [`raw`](crate::raw)
-    pub unsafe fn whence(&self, rt: &Runtime<H>) -> Result<ThreadWhence, ThreadError> {
-        // SAFETY: passed on.
-        unsafe { self.read(rt, |place| place.thread.whence.get()) }
-    }
-
-    /// What it is doing.
-    ///
-    /// # Errors
-    /// `Stale` once it was deleted.
-    ///
-    /// # Safety
-    /// \[R1\], see [`raw`](crate::raw)
-    pub unsafe fn status(&self, rt: &Runtime<H>) -> Result<Status, ThreadError> {
-        // SAFETY: passed on.
-        unsafe { self.read(rt, |place| place.thread.status()) }
-    }
-
-    /// Under the lock, which births and deaths take too, so what is read belongs to this generation.
-    unsafe fn read<R>(&self, rt: &Runtime<H>, f: impl FnOnce(Place<'_, H>) -> R) -> Result<R, ThreadError> {
-        // SAFETY: passed on.
-        let place = unsafe { self.place(rt) };
-        rt.locked(|_| {
-            let alive = place.thread.generation() == self.generation;
-            alive.then(|| f(place)).ok_or(ThreadError::Stale)
-        })
-    }
-}
-
-/// The use of a thread state by one caller of this layer, from attach to detach or for one call: of two that ask at
-/// the same time, one gets it.
-pub(super) struct Use<'rt>(&'rt ThreadSlot, u32);
-
-impl<'rt> Use<'rt> {
-    fn begin<H: Host>(place: Place<'rt, H>, state: RawThreadState<H>) -> Option<Self> {
-        place.thread.take_raw(state.generation).then(|| Use(place.thread, state.generation))
-    }
-
-    /// The use that an attach began and forgot.
-    pub(super) fn of_attached<H: Host>(place: Place<'rt, H>) -> Self {
-        Use(place.thread, place.thread.generation())
-    }
-}
-
-impl Drop for Use<'_> {
-    fn drop(&mut self) {
-        self.0.leave_raw(self.1);
-    }
-}
 
 /// The raw attach that is innermost on this thread.
 pub(super) fn innermost<H: Host>(rt: &Runtime<H>) -> Option<Place<'_, H>> {
     let session = Session::attached::<H>()?;
     // SAFETY: [S1] an open session's slots are alive; [R1] they belong to this runtime.
-    let place = unsafe {
-        let interpreter = InterpreterSlot::of(session.interpreter.get());
-        Place { rt, interpreter, thread: &*session.thread.get() }
-    };
+    let place = unsafe { Place::of_session(rt, session) };
     ptr::eq(session, &place.thread.session).then_some(place)
 }
 
@@ -266,30 +126,24 @@ pub unsafe fn swap<H: Host>(
     let place = unsafe { state.place(rt) };
     let activation = place.activate(state.generation)?;
     let used = Use::begin(place, state).ok_or(AttachError::AlreadyAttached)?;
-    let one_gil = ptr::eq(place.interpreter.gil(), from.interpreter.gil());
-    if one_gil {
+    let suspended = if ptr::eq(place.interpreter.gil(), from.interpreter.gil()) {
         place.admit_thread()?;
-    }
-    from.thread.session.close::<H>();
-    if one_gil {
-        from.thread.set_status(Status::Detached);
+        from.thread.session.close::<H>();
         // SAFETY: [T1] this thread holds the GIL that both use.
         unsafe { place.interpreter.gil().rename(place.thread, &place.interpreter.head) };
+        None
     } else {
-        from.drop_gil(Status::Suspended);
-        if let Err(error) = place.take_gil() {
-            from.take_gil_back();
-            // SAFETY: as in `attach`; the activation of `from` is still counted.
-            unsafe { from.thread.session.open(from) };
-            return Err(error);
-        }
-        from.thread.set_status(Status::Detached);
-    }
+        let suspended = Suspended::new(from);
+        place.take_gil()?;
+        Some(suspended)
+    };
     mem::forget((activation, used));
     // SAFETY: as in `attach`.
     unsafe { place.thread.session.open(place) };
-    drop(Use::of_attached(from));
-    from.leave();
+    match suspended {
+        Some(suspended) => suspended.detach(),
+        None => leave(from),
+    }
     Ok(Some(old))
 }
 

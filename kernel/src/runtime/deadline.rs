@@ -18,10 +18,13 @@ impl<H: Host> Runtime<H> {
     ///
     /// The host calls it from a timer thread, from a timer interrupt's bottom half, or at the end of a
     /// guest's slice. A host is told by [`Host::deadline_armed`] when an earlier one was armed.
+    ///
+    /// An interrupt handler may call it too. Where it interrupted the runtime at work, nothing is looked at and
+    /// the answer is zero: look again at the next interrupt.
     pub fn tick(&self) -> Option<Duration> {
         let clock = self.host().clock();
         let now = clock.now();
-        self.locked(|registry| {
+        let look = |registry: &mut Registry| {
             if registry.armed == 0 {
                 return None;
             }
@@ -34,14 +37,18 @@ impl<H: Host> Runtime<H> {
                 let Some(deadline) = slot.deadline.get() else { continue };
                 if clock.reached(now, deadline) {
                     self.disarm(registry, slot);
-                    slot.head.break_all(DEADLINE);
+                    slot.head.break_some(DEADLINE);
                 } else {
                     let left = clock.between(now, deadline);
                     next = Some(next.map_or(left, |next| next.min(left)));
                 }
             }
             next
-        })
+        };
+        if self.host().in_interrupt() {
+            return self.try_locked(look).unwrap_or(Some(Duration::ZERO));
+        }
+        self.locked(look)
     }
 
     pub(crate) fn arm(&self, slot: &InterpreterSlot<H>, within: Duration) -> Result<(), DeadlineError> {

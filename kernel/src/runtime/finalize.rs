@@ -28,13 +28,17 @@ impl<H: Host> Runtime<H> {
     /// back when the runtime is dropped.
     ///
     /// # Errors
-    /// `StillActive` if `patience`, which holds for each interpreter, ran out: call it again.
+    /// `StillActive` if `patience`, which holds for each interpreter, ran out: call it again. `TooLong` if the host's
+    /// clock cannot tell it.
     pub fn finalize(&self, patience: Patience) -> Result<RuntimeLedger, RuntimeError> {
         if self.host().in_interrupt() {
             return Err(RuntimeError::InInterrupt);
         }
         if Session::attached::<H>().is_some() {
             return Err(RuntimeError::AlreadyAttached);
+        }
+        if patience.is_some_and(|patience| patience > <H::Clock as Clock>::MAX) {
+            return Err(RuntimeError::TooLong);
         }
         // Frames of another runtime may be open: they wait for nothing here.
         if self.locked(|registry| Session::any::<H>(|head| registry.lists(head))) {
@@ -61,7 +65,14 @@ impl<H: Host> Runtime<H> {
                 end::retire(self, slot);
                 continue;
             }
-            let Ok((begun, first)) = self.begin_or_take_over(id) else {
+            let announce = || {
+                if !id.is_main() {
+                    let _ = self.tell(&Event::InterpreterLeftOver { id });
+                }
+                let _ = self.tell(&Event::InterpreterClearing { id });
+                Ok(())
+            };
+            let Ok(begun) = self.begin_end(id, |_| Ok(()), announce) else {
                 // Its creator or its ender is still at it: its turn comes.
                 let clock = self.host().clock();
                 let since = *since.get_or_insert_with(|| clock.now());
@@ -72,12 +83,6 @@ impl<H: Host> Runtime<H> {
                 continue;
             };
             since = None;
-            if first {
-                if !id.is_main() {
-                    let _ = self.tell(&Event::InterpreterLeftOver { id });
-                }
-                let _ = self.tell(&Event::InterpreterClearing { id });
-            }
             let slot = begun.await_activations(0, patience).map_err(|_| RuntimeError::StillActive)?;
             let ended = end::clear(self, slot, None);
             if id.is_main() {
@@ -100,10 +105,5 @@ impl<H: Host> Runtime<H> {
             let abandoned = slot.head.word.activations() == 0 && slot.head.cleared.replace(false);
             Some((id, abandoned.then_some(slot)))
         })
-    }
-
-    /// The main interpreter of the present cycle, if there is one (`PyInterpreterState_Main`).
-    pub fn main(&self) -> Option<InterpreterId> {
-        self.locked(|registry| registry.main_id())
     }
 }

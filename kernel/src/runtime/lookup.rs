@@ -88,22 +88,39 @@ impl<H: Host> Runtime<H> {
     }
 
     /// The newest interpreter (`PyInterpreterState_Head`).
-    pub fn head(&self) -> Option<InterpreterId> {
-        self.locked(|registry| self.first_ready(registry.newest()))
+    ///
+    /// # Errors
+    /// `NotRunning` if there is none: the runtime is not initialized.
+    pub fn head(&self) -> Result<InterpreterId, LookupError> {
+        self.look(|registry| self.first_ready(registry.newest()).ok_or(LookupError::NotRunning))
     }
 
-    /// The next older interpreter (`PyInterpreterState_Next`). `None` after main, and if `id` ended meanwhile.
-    pub fn next(&self, id: InterpreterId) -> Option<InterpreterId> {
-        self.locked(|registry| {
-            let slot = self.listed(registry, id).ok()?;
-            self.first_ready(slot.head.older.get())
+    /// The next older interpreter (`PyInterpreterState_Next`); `None` after main.
+    ///
+    /// # Errors
+    /// `NotFound` or `WrongCycle` if `id` ended meanwhile.
+    pub fn next(&self, id: InterpreterId) -> Result<Option<InterpreterId>, LookupError> {
+        self.look(|registry| {
+            let slot = self.listed(registry, id)?;
+            Ok(self.first_ready(slot.head.older.get()))
         })
+    }
+
+    /// The main interpreter of the present cycle (`PyInterpreterState_Main`).
+    ///
+    /// # Errors
+    /// `NotRunning` if there is none: the runtime is not initialized.
+    pub fn main(&self) -> Result<InterpreterId, LookupError> {
+        self.look(|registry| registry.main_id().ok_or(LookupError::NotRunning))
     }
 
     /// Writes the names of all interpreters, in the order of creation, into `names`, as many as fit, and
     /// answers how many there are (`list_all`).
-    pub fn list(&self, names: &mut [InterpreterId]) -> usize {
-        self.locked(|registry| {
+    ///
+    /// # Errors
+    /// `InInterrupt` only.
+    pub fn list(&self, names: &mut [InterpreterId]) -> Result<usize, LookupError> {
+        self.look(|registry| {
             let (mut at, mut count) = (registry.oldest(), 0);
             // SAFETY: listed heads are slots of this runtime.
             while let Some(head) = unsafe { at.as_ref() } {
@@ -115,12 +132,15 @@ impl<H: Host> Runtime<H> {
                 }
                 at = head.newer.get();
             }
-            count
+            Ok(count)
         })
     }
 
     /// How many interpreters there are, main among them, those being created or taken down too.
-    pub fn count(&self) -> usize {
-        self.locked(|registry| registry.count)
+    ///
+    /// # Errors
+    /// `InInterrupt` only.
+    pub fn count(&self) -> Result<usize, LookupError> {
+        self.look(|registry| Ok(registry.count))
     }
 }

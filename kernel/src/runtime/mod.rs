@@ -21,11 +21,10 @@ use core::alloc::Layout;
 use crate::{
     config::InterpreterConfig,
     error::{AttachError, RuntimeError},
-    eval::breaker::PENDING,
     guest::GuestTable,
     host::Host,
     interpreter::{InterpreterHead, InterpreterId, InterpreterSlot, Role},
-    memory::{AllocCause, raw_allocate, raw_deallocate},
+    memory::{AllocCause, RawDomain, TransitAccount},
     observe::{Event, ObserverNode, Observers, Veto},
     runtime::phase::{BeginInitialize, PhaseWord},
     sync::{AtomicU32, Lock, Ordering, fence},
@@ -40,7 +39,8 @@ pub struct Runtime<H: Host> {
     phase: PhaseWord,
     registry: Lock<H::Lock, Registry>,
     observers: Observers,
-    /// A pending call was added where the lock was not free: whoever had it delivers the kick.
+    transit: TransitAccount,
+    /// An interpreter was asked for something where the lock was not free: whoever had it delivers the kick.
     ///
     /// Invariant [K1]: it falls to 0 under the lock only, by whoever delivers, and each release of the lock is
     /// followed by a look at it. So a kick waits for as long as the lock is held, and no longer.
@@ -77,6 +77,7 @@ impl<H: Host> Runtime<H> {
                 phase: PhaseWord::new(),
                 registry: Lock::new(lock, Registry::new()),
                 observers: Observers::new(),
+                transit: TransitAccount::new(),
                 kicked: AtomicU32::new(0),
             }
         }
@@ -88,8 +89,14 @@ impl<H: Host> Runtime<H> {
     }
 
     /// The raw domain (SPEC M1): usable from any thread, with nothing attached.
-    pub fn raw_alloc(&self) -> &H::Raw {
-        &self.raw
+    #[inline]
+    pub fn raw(&self) -> RawDomain<'_, H::Raw> {
+        RawDomain::new(&self.raw)
+    }
+
+    /// The account of data on its way between interpreters (SPEC S11).
+    pub fn transit(&self) -> &TransitAccount {
+        &self.transit
     }
 
     /// Where the runtime is.
@@ -116,7 +123,7 @@ impl<H: Host> Runtime<H> {
         if self.host.in_interrupt() {
             return Err(RuntimeError::InInterrupt);
         }
-        let already = || self.main().map(Initialized::Already).ok_or(RuntimeError::InProgress);
+        let already = || self.main().map(Initialized::Already).map_err(|_| RuntimeError::InProgress);
         if self.phase() == RuntimePhase::Running {
             return already();
         }
@@ -160,6 +167,13 @@ impl<H: Host> Runtime<H> {
         crate::sync::assert_outside::<H::Slot>();
     }
 
+    /// Runs `f` under the runtime's lock if it is free: for interrupt handlers.
+    pub(crate) fn try_locked<R>(&self, f: impl FnOnce(&mut Registry) -> R) -> Option<R> {
+        let answer = self.registry.try_with::<H::Slot, R>(f);
+        self.deliver_kicks();
+        answer
+    }
+
     /// Runs `f` under the runtime's lock.
     pub(crate) fn locked<R>(&self, f: impl FnOnce(&mut Registry) -> R) -> R {
         let answer = self.registry.with::<H::Slot, R>(f);
@@ -167,12 +181,13 @@ impl<H: Host> Runtime<H> {
         answer
     }
 
-    /// Sets the pending bit in every thread state of `slot`, from anywhere: if the lock is taken, whoever has
-    /// it does so.
-    pub(crate) fn kick(&self, slot: &InterpreterSlot<H>) {
-        let deliver = |_: &mut Registry| slot.head.break_all(PENDING);
+    /// Sets breaker bits in every thread state of `slot`, from anywhere: if the lock is taken, whoever has it does
+    /// so. The caller's visit keeps the interpreter there meanwhile.
+    pub(crate) fn kick(&self, slot: &InterpreterSlot<H>, bits: u32) {
+        slot.head.ask(bits);
+        let deliver = |_: &mut Registry| slot.head.break_asked();
         if self.registry.try_with::<H::Slot, ()>(deliver).is_none() {
-            // Release, and one chain of read-modify-writes: whoever delivers finds the calls of all who kicked.
+            // Release, and one chain of read-modify-writes: whoever delivers finds what all who kicked asked.
             self.kicked.fetch_or(1, Ordering::Release);
         }
         self.deliver_kicks();
@@ -198,9 +213,7 @@ impl<H: Host> Runtime<H> {
             let mut at = registry.newest();
             // SAFETY: listed heads are slots of this runtime.
             while let Some(head) = unsafe { at.as_ref() } {
-                if !head.pending.is_empty() {
-                    head.break_all(PENDING);
-                }
+                head.break_asked();
                 at = head.older.get();
             }
         };
@@ -219,7 +232,7 @@ impl<H: Host> Runtime<H> {
         if let Some(slot) = unsafe { free.as_ref() } {
             return Ok(slot);
         }
-        let slot = raw_allocate(&self.raw, Layout::new::<ThreadSlot>())?.cast::<ThreadSlot>();
+        let slot = self.raw().take(Layout::new::<ThreadSlot>())?.cast::<ThreadSlot>();
         // SAFETY: the block is fresh, checked for size and alignment, and from now on a slot of this runtime.
         unsafe {
             slot.write(ThreadSlot::new());
@@ -235,7 +248,7 @@ impl<H: Host> Runtime<H> {
             return Ok(free.cast());
         }
         let layout = Layout::new::<InterpreterSlot<H>>();
-        let slot = raw_allocate(&self.raw, layout)?.cast::<InterpreterSlot<H>>().as_ptr();
+        let slot = self.raw().take(layout)?.cast::<InterpreterSlot<H>>().as_ptr();
         // SAFETY: as in `new_thread_slot`.
         unsafe { slot.write(InterpreterSlot::new()) };
         self.locked(|registry| registry.adopt_interpreter_slot(slot.cast()));
@@ -258,6 +271,7 @@ impl<H: Host> Drop for Runtime<H> {
             let (interpreters, threads) = registry.take_all_slots();
             (interpreters, threads, registry.table.take())
         };
+        let raw = RawDomain::new(&self.raw);
         let mut at: *mut InterpreterHead = interpreters;
         // SAFETY: every interpreter ended and no handle is left, so nothing reaches the slots; they were
         // allocated from this raw domain with these layouts.
@@ -266,7 +280,7 @@ impl<H: Host> Drop for Runtime<H> {
                 let next = head.next_slot.get();
                 let slot = core::ptr::NonNull::new_unchecked(at.cast::<InterpreterSlot<H>>());
                 slot.drop_in_place();
-                raw_deallocate(&self.raw, slot.cast(), Layout::new::<InterpreterSlot<H>>());
+                raw.deallocate(slot.cast(), Layout::new::<InterpreterSlot<H>>());
                 at = next;
             }
             let mut at: *mut ThreadSlot = threads;
@@ -274,11 +288,11 @@ impl<H: Host> Drop for Runtime<H> {
                 let next = thread.next_slot.get();
                 let slot = core::ptr::NonNull::new_unchecked(at);
                 slot.drop_in_place();
-                raw_deallocate(&self.raw, slot.cast(), Layout::new::<ThreadSlot>());
+                raw.deallocate(slot.cast(), Layout::new::<ThreadSlot>());
                 at = next;
             }
             if let Some((memory, layout)) = table {
-                raw_deallocate(&self.raw, memory, layout);
+                raw.deallocate(memory, layout);
             }
         }
     }

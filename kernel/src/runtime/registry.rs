@@ -180,9 +180,11 @@ impl Registry {
     ) -> u32 {
         let number = self.next_thread;
         self.next_thread += 1;
-        // Calls that were added while no thread state was there to be told.
-        let breaker = if interpreter.pending.is_empty() { 0 } else { PENDING };
-        let generation = slot.be_born(interpreter, number, whence, breaker);
+        // What was asked while no thread state was there to be told.
+        let pending = if interpreter.pending.is_empty() { 0 } else { PENDING };
+        // Nothing stops the code that takes an interpreter down.
+        let latched = if whence == ThreadWhence::Fini { 0 } else { interpreter.latched.take() };
+        let generation = slot.be_born(interpreter, number, whence, pending | latched);
         slot.prev.set(ptr::null());
         slot.next.set(interpreter.threads.get());
         // SAFETY: listed thread slots are slots of this runtime.

@@ -10,7 +10,7 @@ use crate::{
     eval::FrameEval,
     host::Host,
     interpreter::{InterpreterId, InterpreterSlot},
-    memory::{AllocError, Domain, Usage},
+    memory::{AllocError, Domain, LimitError, MemoryLimits, Usage},
     runtime::Runtime,
     thread::{ThreadState, place::Place, session::Session, slot::ThreadSlot},
 };
@@ -155,9 +155,10 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Errors
     /// The domain, the size and the cause. Asking for [`Domain::Raw`] charges the raw account but takes the
     /// block from the heap too, so that the end finds it.
+    #[inline]
     pub fn allocate(&self, domain: Domain, layout: Layout) -> Result<NonNull<u8>, AllocError> {
         // SAFETY: [T1] the token proves that this thread holds the GIL.
-        unsafe { self.slot().allocate(self.rt().raw_alloc(), domain, layout) }
+        unsafe { self.slot().allocate(self.rt().raw(), self.thread(), domain, layout) }
     }
 
     /// Gives a block back.
@@ -165,9 +166,48 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Safety
     /// `block` came from [`allocate`](Self::allocate) on a token of this interpreter with the same domain and
     /// layout, is live, and is not used afterwards.
+    #[inline]
     pub unsafe fn deallocate(&self, domain: Domain, block: NonNull<u8>, layout: Layout) {
         // SAFETY: [T1]; the rest is passed on.
-        unsafe { self.slot().deallocate(self.rt().raw_alloc(), domain, block, layout) }
+        unsafe { self.slot().deallocate(self.rt().raw(), domain, block, layout) }
+    }
+
+    /// Makes a block larger or smaller: where it lies, if the heap can, or else somewhere else. The block that is
+    /// answered has what the old one had, as far as it fits.
+    ///
+    /// # Errors
+    /// As for [`allocate`](Self::allocate): the old block is as it was. A block that moves counts twice for a moment.
+    ///
+    /// # Safety
+    /// As for [`deallocate`](Self::deallocate), `old` being the block's layout; `new` has the same alignment. The old
+    /// block is not used afterwards.
+    pub unsafe fn reallocate(
+        &self,
+        domain: Domain,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<u8>, AllocError> {
+        // SAFETY: [T1]; the rest is passed on.
+        unsafe { self.slot().reallocate(self.rt().raw(), self.thread(), domain, block, old, new) }
+    }
+
+    /// Makes a block larger or smaller where it lies, without a copy.
+    ///
+    /// # Errors
+    /// `Exhausted` where the heap cannot, or a limit's cause: the block is as it was.
+    ///
+    /// # Safety
+    /// As for [`reallocate`](Self::reallocate).
+    pub unsafe fn resize(
+        &self,
+        domain: Domain,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<(), AllocError> {
+        // SAFETY: [T1]; the rest is passed on.
+        unsafe { self.slot().resize(self.rt().raw(), self.thread(), domain, block, old, new) }
     }
 
     /// Charges memory that the guest's engine took elsewhere, as one more block of the raw account.
@@ -177,8 +217,9 @@ impl<'i, H: Host> Attached<'i, H> {
     pub fn charge(&mut self, bytes: usize) -> Result<(), AllocError> {
         let account = &self.slot().head.account;
         let refuse = |cause| AllocError { domain: Domain::Raw, requested: bytes, cause };
-        account.admit(bytes).map_err(refuse)?;
+        let admitted = account.admit(bytes).map_err(refuse)?;
         account.add(Domain::Raw, bytes);
+        self.thread().notice(admitted);
         Ok(())
     }
 
@@ -188,15 +229,17 @@ impl<'i, H: Host> Attached<'i, H> {
     /// As for [`charge`](Self::charge); the old charge stands.
     pub fn recharge(&mut self, old: usize, new: usize) -> Result<(), AllocError> {
         let refuse = |cause| AllocError { domain: Domain::Raw, requested: new, cause };
-        self.slot().head.account.resize(Domain::Raw, old, new).map_err(refuse)
+        let admitted = self.slot().head.account.resize(Domain::Raw, old, new).map_err(refuse)?;
+        self.thread().notice(admitted);
+        Ok(())
     }
 
     /// Takes a charge back.
     pub fn discharge(&mut self, bytes: usize) {
-        self.slot().head.account.sub(Domain::Raw, bytes);
+        self.slot().head.account.discharge(bytes);
     }
 
-    /// Bytes that may still be allocated before the hard limit; `usize::MAX` less what is live without one.
+    /// Bytes that may still be allocated before a limit; `usize::MAX` less what is live without one.
     pub fn available(&self) -> usize {
         self.slot().head.account.available()
     }
@@ -206,9 +249,35 @@ impl<'i, H: Host> Attached<'i, H> {
         self.slot().head.account.usage()
     }
 
-    /// The hard limit in bytes.
-    pub fn memory_limit(&self) -> Option<usize> {
-        self.slot().head.account.limit()
+    /// The limits.
+    pub fn memory_limits(&self) -> MemoryLimits {
+        self.slot().head.account.limits()
+    }
+
+    /// Changes the limits (SPEC C7, M6). From elsewhere: by a pending call.
+    ///
+    /// # Errors
+    /// `BelowLive`, `SoftAboveHard`; the old ones stand.
+    pub fn set_memory_limits(&mut self, limits: MemoryLimits) -> Result<(), LimitError> {
+        self.slot().head.account.set_limits(limits)
+    }
+
+    /// Runs `f`, which handles a refusal by the soft limit, with the reserve beyond it (SPEC M6).
+    pub fn with_reserve<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        struct Back<'a, 'i, H: Host>(&'a mut Attached<'i, H>, bool);
+        impl<H: Host> Drop for Back<'_, '_, H> {
+            fn drop(&mut self) {
+                self.0.slot().head.account.use_reserve(self.1);
+            }
+        }
+        let before = self.slot().head.account.use_reserve(true);
+        f(Back(self, before).0)
+    }
+
+    /// Returns to the raw domain what the heap keeps for later requests.
+    pub fn trim(&mut self) {
+        // SAFETY: [T1] the token proves that this thread holds the GIL.
+        unsafe { self.slot().trim(self.rt().raw()) }
     }
 
     /// Sets the switch interval of the GIL in use: main's, if it is shared (SPEC G3).

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use core::mem;
+use core::{mem, ptr};
 
 use crate::{
     error::AttachError,
@@ -127,7 +127,7 @@ impl<'rt, H: Host> Place<'rt, H> {
         Ok(())
     }
 
-    /// Whether this thread may be attached (`bound_to_thread`; SPEC C7). Holder only.
+    /// Whether this thread may be attached (`bound_to_thread`, `always_new_thread`; SPEC C7). Holder only.
     #[inline]
     pub(crate) fn admit_thread(self) -> Result<(), AttachError> {
         match self.interpreter.head.bound.get() {
@@ -138,11 +138,17 @@ impl<'rt, H: Host> Place<'rt, H> {
 
     #[cold]
     fn admit_bound(self, bound: Bound) -> Result<(), AttachError> {
+        let head = &self.interpreter.head;
+        // The frames that are open already; the one that asks is not among them.
+        if head.config.get().always_new_thread() && Session::any::<H>(|other| !ptr::eq(other, head)) {
+            return Err(AttachError::NeedsNewThread);
+        }
         let me = self.rt.host().thread_id();
         match bound {
+            Bound::No | Bound::ToFresh => Ok(()),
             Bound::To(other) if other != me => Err(AttachError::WrongThread),
-            _ => {
-                self.interpreter.head.bound.set(Bound::To(me));
+            Bound::ToTheFirst | Bound::To(_) => {
+                head.bound.set(Bound::To(me));
                 Ok(())
             }
         }
@@ -153,6 +159,9 @@ impl<'rt, H: Host> Place<'rt, H> {
     pub(crate) fn take_gil_back(self) {
         self.interpreter.gil().take(self.rt, self.thread, &self.interpreter.head);
         self.notice_finalizing();
+        if self.interpreter.head.take_untold() {
+            self.thread.breaker.set(OWED);
+        }
     }
 
     /// From `finalizing` on every fallible call of this interpreter's tokens answers so. Holder only.
@@ -232,7 +241,7 @@ impl<'rt, H: Host> Place<'rt, H> {
         let mut token = unsafe { Attached::new(self, &session) };
         let answer = f(&mut token);
         // What the frame's last references left behind: no other thread state is told of it.
-        if self.thread.breaker.bits() & OWED != 0 {
+        if self.thread.breaker.bits() & OWED != 0 || self.interpreter.head.take_untold() {
             token.settle();
         }
         drop(close);
@@ -250,10 +259,11 @@ impl<'rt, H: Host> Place<'rt, H> {
         session: &Session,
         f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
     ) -> R {
-        struct Back<'a, H: Host>(Place<'a, H>, &'a Session, bool);
+        struct Back<'a, H: Host>(Place<'a, H>, &'a Session, bool, &'a ThreadSlot);
         impl<H: Host> Drop for Back<'_, H> {
             fn drop(&mut self) {
                 let Place { interpreter, thread, .. } = self.0;
+                self.3.set_status(Status::Detached);
                 // SAFETY: [T1] this thread holds the GIL that both interpreters use.
                 unsafe { interpreter.gil().rename(thread, &interpreter.head) };
                 self.0.notice_finalizing();
@@ -261,14 +271,13 @@ impl<'rt, H: Host> Place<'rt, H> {
                 self.1.lent.set(self.2);
             }
         }
-        let back = Back(outer, session, session.lent.replace(true));
+        let back = Back(outer, session, session.lent.replace(true), self.thread);
         session.attached.set(false);
         outer.thread.set_status(Status::Suspended);
         // SAFETY: [T1] as above.
         unsafe { self.interpreter.gil().rename(self.thread, &self.interpreter.head) };
         // SAFETY: passed on; the GIL is held through this place now.
         let answer = unsafe { self.frame(true, f) };
-        self.thread.set_status(Status::Detached);
         drop(back);
         answer
     }

@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Session {
     pub(crate) thread: Cell<*const ThreadSlot>,
     pub(crate) interpreter: Cell<*const InterpreterHead>,
+    /// The runtime, which the frame borrows.
+    pub(crate) runtime: Cell<*const ()>,
     /// The address of the GIL it runs under: equal addresses mean one GIL and one host type.
     pub(crate) gil: Cell<*const ()>,
     pub(crate) prev: Cell<*const Session>,
@@ -33,6 +35,7 @@ impl Session {
             Session {
                 thread: Cell::new(ptr::null()),
                 interpreter: Cell::new(ptr::null()),
+                runtime: Cell::new(ptr::null()),
                 gil: Cell::new(ptr::null()),
                 prev: Cell::new(ptr::null()),
                 attached: Cell::new(false),
@@ -66,6 +69,7 @@ impl Session {
         self.thread.set(place.thread);
         // From the whole slot, so that the slot can be reached through it.
         self.interpreter.set(ptr::from_ref(place.interpreter).cast());
+        self.runtime.set(ptr::from_ref(place.rt).cast());
         self.gil.set(ptr::from_ref(place.interpreter.gil()).cast());
         self.attached.set(true);
         self.lent.set(false);

@@ -5,9 +5,10 @@
 use core::{ptr, ptr::NonNull};
 
 use crate::{
-    eval::breaker::Breaker,
+    eval::breaker::{Breaker, COLLECT},
     host::Wake,
     interpreter::InterpreterHead,
+    memory::Admitted,
     sync::{AtomicPtr, AtomicU32, Cell, Ordering, tally},
     thread::session::Session,
 };
@@ -161,6 +162,13 @@ impl ThreadSlot {
     /// Ends the use.
     pub(crate) fn leave_raw(&self, generation: u32) {
         let _ = self.raw_user.compare_exchange(generation, 0, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// Near the memory limit the guest is told at the next safepoint.
+    pub(crate) fn notice(&self, admitted: Admitted) {
+        if admitted == Admitted::NearTheLimit {
+            self.breaker.set(COLLECT);
+        }
     }
 
     #[inline]

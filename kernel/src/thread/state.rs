@@ -188,16 +188,18 @@ impl<H: Host> Runtime<H> {
         }
         if kept {
             let _activation = place.activate(thread.generation())?;
-            let answer = {
-                // SAFETY: the activation lives until the block ends; the GIL is held through this place and
-                // the outer token is lent.
-                unsafe { place.frame(true, f) }
-            };
-            thread.set_status(Status::Attached);
-            return Ok(answer);
+            // SAFETY: the activation lives until the block ends; the GIL is held through this place and the
+            // outer token is lent.
+            return Ok(unsafe { place.frame(true, f) });
         }
-        let answer = place.attach(thread.generation(), f);
-        thread.set_status(Status::Suspended);
-        answer
+        /// The outer frame is open still, also where `f` panics.
+        struct Suspend<'a>(&'a ThreadSlot);
+        impl Drop for Suspend<'_> {
+            fn drop(&mut self) {
+                self.0.set_status(Status::Suspended);
+            }
+        }
+        let _suspend = Suspend(thread);
+        place.attach(thread.generation(), f)
     }
 }

@@ -28,7 +28,14 @@ impl<H: Host> Attached<'_, H> {
         struct Unregister<'a, H: Host>(Place<'a, H>, Option<NonNull<dyn Wake>>);
         impl<H: Host> Drop for Unregister<'_, H> {
             fn drop(&mut self) {
-                self.0.rt.locked(|_| self.0.thread.wake.set(self.1));
+                let thread = self.0.thread;
+                self.0.rt.locked(|_| {
+                    thread.wake.set(self.1);
+                    // A reason to stop that came meanwhile woke the inner wait only.
+                    if thread.breaker.bits() & STOPS_WAIT != 0 {
+                        thread.wake_up();
+                    }
+                });
             }
         }
         // SAFETY: the runtime and its slots outlive this frame, whatever happens to the token.

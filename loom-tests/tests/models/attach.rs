@@ -12,7 +12,7 @@ use loom::{
 /// Model 1: one interpreter, one at a time.
 #[test]
 fn attached_alone() {
-    model("attached_alone", |rt| {
+    model("attach::attached_alone", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
         let (other, number) = (second(&state), Guarded::new());
@@ -27,7 +27,7 @@ fn attached_alone() {
 /// Model 1: `detach` lets the other in and comes back alone.
 #[test]
 fn detached_meanwhile() {
-    model("detached_meanwhile", |rt| {
+    model("attach::detached_meanwhile", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
         let (other, number) = (second(&state), Guarded::new());
@@ -50,7 +50,7 @@ fn detached_meanwhile() {
 /// Model 2: a holder that only looks at its breaker lets a waiter in.
 #[test]
 fn waiter_gets_in() {
-    model("waiter_gets_in", |rt| {
+    model("attach::waiter_gets_in", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
         let other = second(&state);
@@ -74,7 +74,7 @@ fn waiter_gets_in() {
 /// Model 2: a holder that was asked does not take the GIL again before the waiter had it.
 #[test]
 fn asked_holder_lets_the_waiter_first() {
-    model("asked_holder_lets_the_waiter_first", |rt| {
+    model("attach::asked_holder_lets_the_waiter_first", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
         let (other, turns) = (second(&state), Guarded::new());
@@ -99,7 +99,7 @@ fn asked_holder_lets_the_waiter_first() {
 /// Model 3: two threads that enter each other's interpreter, each with its own GIL.
 #[test]
 fn entering_crosswise() {
-    model("entering_crosswise", |rt| {
+    model("attach::entering_crosswise", |rt| {
         let _ = rt.initialize(None).unwrap();
         let (mut a, mut b) = (own_gil(rt), own_gil(rt));
         let (a2, b2) = (second(&a), second(&b));
@@ -126,7 +126,7 @@ fn entering_crosswise() {
 /// Model 3: under a shared GIL nobody comes between.
 #[test]
 fn entering_keeps_a_shared_gil() {
-    model("entering_keeps_a_shared_gil", |rt| {
+    model("attach::entering_keeps_a_shared_gil", |rt| {
         let _ = rt.initialize(None).unwrap();
         let (mut a, mut b) = (shared_gil(rt), shared_gil(rt));
         let (b2, number) = (second(&b), Guarded::new());

@@ -1,10 +1,16 @@
 //! The models. Group names are module names: `cargo test … end::` runs one group.
 #![cfg(archipelago_loom)]
 
+mod announce;
 mod attach;
+mod deadline;
 mod end;
+mod guests;
+mod interval;
 mod objects;
+mod panics;
 mod pending;
+mod ports;
 mod raw;
 mod registry;
 mod threads;

@@ -26,16 +26,16 @@ fn counter() -> &'static AtomicUsize {
 }
 
 /// Drops an edge on a thread that has no token.
-fn drop_elsewhere(edge: Edge<'_, Plain<Noisy>>) -> thread::JoinHandle<()> {
+pub(crate) fn drop_elsewhere<T: Send + 'static>(edge: Edge<'_, Plain<T>>) -> thread::JoinHandle<()> {
     // SAFETY: only the lifetime is changed, for a thread that is joined before the frame closes.
-    let edge: Edge<'static, Plain<Noisy>> = unsafe { mem::transmute(edge) };
+    let edge: Edge<'static, Plain<T>> = unsafe { mem::transmute(edge) };
     thread::spawn(move || drop(edge))
 }
 
 /// Releases that are owed from another thread against those that are settled: the value is dropped once, after the last.
 #[test]
 fn owed_against_settle() {
-    model("owed_against_settle", |rt| {
+    model("objects::owed_against_settle", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
         let dropped = counter();
@@ -60,7 +60,7 @@ fn owed_against_settle() {
 /// Two threads owe releases of one object and of another at the same time.
 #[test]
 fn owed_from_two_threads() {
-    model("owed_from_two_threads", |rt| {
+    model("objects::owed_from_two_threads", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
         let dropped = counter();
@@ -98,7 +98,7 @@ impl Observer for Tally {
 /// Observers that are added at the same time are all told, and one node is listed once.
 #[test]
 fn observers_at_once() {
-    model("observers_at_once", |rt| {
+    model("objects::observers_at_once", |rt| {
         let _ = rt.initialize(None).unwrap();
         let (first, second) = (counter(), counter());
         let node = |told| -> &'static ObserverNode {

@@ -8,17 +8,12 @@ use archipelago_kernel::{
     Attached,
     error::{EndError, PendingError},
     eval::{PendingCall, PendingFailed, PendingFn},
-    host::Wake,
-    interpreter::PendingPort,
 };
-use archipelago_loom_tests::{LoomHost, LoomRuntime, model, own_gil, second};
-use loom::{
-    sync::{Condvar, Mutex},
-    thread,
-};
+use archipelago_loom_tests::{Flag, LoomHost, model, own_gil, port, second};
+use loom::thread;
 
 /// How often a call ran. Not loom's, so that it orders nothing.
-type Ran = &'static AtomicUsize;
+pub(crate) type Ran = &'static AtomicUsize;
 
 fn count(_: &mut Attached<'_, LoomHost>, ran: usize) -> Result<(), PendingFailed> {
     // SAFETY: the argument of `call` below.
@@ -28,7 +23,7 @@ fn count(_: &mut Attached<'_, LoomHost>, ran: usize) -> Result<(), PendingFailed
 }
 
 /// Nodes live for ever: each execution leaks its own.
-fn call() -> (&'static PendingCall<LoomHost>, Ran) {
+pub(crate) fn call() -> (&'static PendingCall<LoomHost>, Ran) {
     call_of(count)
 }
 
@@ -38,20 +33,13 @@ fn call_of(run: PendingFn<LoomHost>) -> (&'static PendingCall<LoomHost>, Ran) {
     (Box::leak(Box::new(PendingCall::new(run, argument))), ran)
 }
 
-fn port(
-    rt: LoomRuntime,
-    state: &archipelago_kernel::ThreadState<'static, LoomHost>,
-) -> PendingPort<'static, LoomHost> {
-    rt.interpreter(state.interpreter()).unwrap().pending_port().unwrap()
-}
-
 /// Model 8: a call that is added while code runs is run by it.
 #[test]
 fn add_against_safepoint() {
-    model("add_against_safepoint", |rt| {
+    model("pending::add_against_safepoint", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (port, (call, ran)) = (port(rt, &state), call());
+        let (port, (call, ran)) = (port(&state), call());
         let thread = thread::spawn(move || port.add(call).unwrap());
         state
             .attach(|cx| {
@@ -71,10 +59,10 @@ fn add_against_safepoint() {
 /// Model 8: two adders to one interpreter: both calls run at the next safepoint.
 #[test]
 fn two_adders() {
-    model("two_adders", |rt| {
+    model("pending::two_adders", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (port, (first, ran), (last, ran2)) = (port(rt, &state), call(), call());
+        let (port, (first, ran), (last, ran2)) = (port(&state), call(), call());
         let thread = thread::spawn(move || port.add(first).unwrap());
         port.add(last).unwrap();
         thread.join().unwrap();
@@ -86,11 +74,11 @@ fn two_adders() {
 /// Model 8: two adders to two interpreters, which get in each other's way at the lock.
 #[test]
 fn two_adders_apart() {
-    model("two_adders_apart", |rt| {
+    model("pending::two_adders_apart", |rt| {
         let _ = rt.initialize(None).unwrap();
         let (mut a, mut b) = (own_gil(rt), own_gil(rt));
         let ((first, ran), (last, ran2)) = (call(), call());
-        let (to_a, to_b) = (port(rt, &a), port(rt, &b));
+        let (to_a, to_b) = (port(&a), port(&b));
         let thread = thread::spawn(move || to_a.add(first).unwrap());
         to_b.add(last).unwrap();
         thread.join().unwrap();
@@ -103,14 +91,14 @@ fn two_adders_apart() {
 /// Model 8: two adders and somebody else at the lock.
 #[test]
 fn two_adders_and_the_lock() {
-    model("two_adders_and_the_lock", |rt| {
+    model("pending::two_adders_and_the_lock", |rt| {
         let _ = rt.initialize(None).unwrap();
         let (mut a, mut b) = (own_gil(rt), own_gil(rt));
         let ((first, ran), (last, ran2)) = (call(), call());
-        let (to_a, to_b) = (port(rt, &a), port(rt, &b));
+        let (to_a, to_b) = (port(&a), port(&b));
         let one = thread::spawn(move || to_a.add(first).unwrap());
         let two = thread::spawn(move || to_b.add(last).unwrap());
-        assert_eq!(rt.count(), 3);
+        assert_eq!(rt.count(), Ok(3));
         one.join().unwrap();
         two.join().unwrap();
         a.attach(|cx| cx.safepoint().unwrap()).unwrap();
@@ -122,10 +110,10 @@ fn two_adders_and_the_lock() {
 /// Model 8: the end runs what was added before it, and refuses the rest.
 #[test]
 fn add_against_end() {
-    model("add_against_end", |rt| {
+    model("pending::add_against_end", |rt| {
         let _ = rt.initialize(None).unwrap();
         let state = own_gil(rt);
-        let (port, (call, ran)) = (port(rt, &state), call());
+        let (port, (call, ran)) = (port(&state), call());
         let thread = thread::spawn(move || port.add(call));
         rt.end(state.interpreter(), None).unwrap();
         match thread.join().unwrap() {
@@ -139,10 +127,10 @@ fn add_against_end() {
 /// Model 8: an old port does not add to the slot's next interpreter.
 #[test]
 fn stale_port() {
-    model("stale_port", |rt| {
+    model("pending::stale_port", |rt| {
         let _ = rt.initialize(None).unwrap();
         let state = own_gil(rt);
-        let (port, (call, ran)) = (port(rt, &state), call());
+        let (port, (call, ran)) = (port(&state), call());
         let thread = thread::spawn(move || port.add(call).is_ok());
         rt.end(state.interpreter(), None).unwrap();
         let before = ran.load(Relaxed);
@@ -156,10 +144,10 @@ fn stale_port() {
 /// Model 8: a visit that ends does not keep the last one out from completing the end.
 #[test]
 fn visit_against_last_one_out() {
-    model("visit_against_last_one_out", |rt| {
+    model("pending::visit_against_last_one_out", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (id, port, (call, ran)) = (state.interpreter(), port(rt, &state), call());
+        let (id, port, (call, ran)) = (state.interpreter(), port(&state), call());
         let adder = state
             .attach(|cx| {
                 cx.detach(|| {
@@ -178,10 +166,10 @@ fn visit_against_last_one_out() {
 /// Model 8: the thread state that was told goes; one that comes runs the call.
 #[test]
 fn add_against_delete() {
-    model("add_against_delete", |rt| {
+    model("pending::add_against_delete", |rt| {
         let _ = rt.initialize(None).unwrap();
         let state = own_gil(rt);
-        let (id, port, (call, ran)) = (state.interpreter(), port(rt, &state), call());
+        let (id, port, (call, ran)) = (state.interpreter(), port(&state), call());
         let thread = thread::spawn(move || port.add(call).unwrap());
         drop(state);
         let mut next = rt.thread_state(id).unwrap();
@@ -201,10 +189,10 @@ fn detaching_and_failing(cx: &mut Attached<'_, LoomHost>, ran: usize) -> Result<
 /// run all the same, also when the other does not come back.
 #[test]
 fn add_against_a_pass() {
-    model("add_against_a_pass", |rt| {
+    model("pending::add_against_a_pass", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (other, port) = (second(&state), port(rt, &state));
+        let (other, port) = (second(&state), port(&state));
         let ((first, ran), (last, ran2)) = (call_of(detaching_and_failing), call());
         port.add(first).unwrap();
         port.add(last).unwrap();
@@ -219,39 +207,23 @@ fn add_against_a_pass() {
     });
 }
 
-/// A flag to block on.
-struct Flag(Mutex<bool>, Condvar);
-
-impl Wake for Flag {
-    fn wake(&self) {
-        *self.0.lock().unwrap() = true;
-        self.1.notify_all();
-    }
-}
-
 /// Model 8 and 10: a pending call ends a blocked wait.
 #[test]
 fn add_against_wait() {
-    model("add_against_wait", |rt| {
+    model("pending::add_against_wait", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (port, (call, ran)) = (port(rt, &state), call());
+        let (port, (call, ran)) = (port(&state), call());
         let thread = thread::spawn(move || port.add(call).unwrap());
         state
             .attach(|cx| {
                 while ran.load(Relaxed) == 0 {
-                    let flag = Flag(Mutex::new(false), Condvar::new());
-                    let block = || {
-                        let mut up = flag.0.lock().unwrap();
-                        while !*up {
-                            up = flag.1.wait(up).unwrap();
-                        }
-                    };
+                    let flag = Flag::default();
                     // The wait itself runs a call that is there already, and would then block for ever.
                     if cx.safepoint().is_ok() && ran.load(Relaxed) == 0 {
                         let _ = cx.wait(&flag, || {
                             if ran.load(Relaxed) == 0 {
-                                block()
+                                flag.block()
                             }
                         });
                     }

@@ -1,43 +1,16 @@
 //! Group c: requests to thread states that come and go, and blocked waits.
-#![allow(unsafe_code)]
 
-use archipelago_kernel::{error::Interrupt, host::Wake};
-use archipelago_loom_tests::{Guarded, model, own_gil, second};
-use loom::{
-    sync::{Arc, Condvar, Mutex},
-    thread,
+use archipelago_kernel::{
+    Attached,
+    error::{AttachError, Interrupt},
 };
-
-/// A flag to block on.
-struct Flag {
-    up: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Flag {
-    fn new() -> Self {
-        Flag { up: Mutex::new(false), changed: Condvar::new() }
-    }
-
-    fn block(&self) {
-        let mut up = self.up.lock().unwrap();
-        while !*up {
-            up = self.changed.wait(up).unwrap();
-        }
-    }
-}
-
-impl Wake for Flag {
-    fn wake(&self) {
-        *self.up.lock().unwrap() = true;
-        self.changed.notify_all();
-    }
-}
+use archipelago_loom_tests::{Flag, Guarded, LoomHost, LoomRuntime, model, own_gil, second};
+use loom::{sync::Arc, thread};
 
 /// Model 6: an interrupt and a drop request to a thread state that is being deleted, whose slot gets the next one.
 #[test]
 fn requests_against_delete() {
-    model("requests_against_delete", |rt| {
+    model("threads::requests_against_delete", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut keeper = own_gil(rt);
         let (going, number) = (second(&keeper), Guarded::new());
@@ -73,7 +46,7 @@ fn requests_against_delete() {
 /// Model 6: the end of an interpreter against the drop of one of its thread states.
 #[test]
 fn end_against_delete() {
-    model("end_against_delete", |rt| {
+    model("threads::end_against_delete", |rt| {
         let _ = rt.initialize(None).unwrap();
         let state = own_gil(rt);
         let other = second(&state);
@@ -94,14 +67,14 @@ fn end_against_delete() {
 /// Model 10: an interrupt ends a blocked wait, whenever it comes.
 #[test]
 fn interrupt_against_wait() {
-    model("interrupt_against_wait", |rt| {
+    model("threads::interrupt_against_wait", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
         let id = state.interpreter();
         let thread = thread::spawn(move || rt.interpreter(id).unwrap().interrupt().unwrap());
         state
             .attach(|cx| {
-                let flag = Flag::new();
+                let flag = Flag::default();
                 // Refused before it blocks, or woken: it does not hang, and the reason is told once.
                 let told = cx.wait(&flag, || flag.block()).and_then(|()| cx.safepoint());
                 assert_eq!(told, Err(Interrupt::Requested));
@@ -115,13 +88,13 @@ fn interrupt_against_wait() {
 /// Model 10: the end of the interpreter ends a blocked wait, and waits for its frame.
 #[test]
 fn end_against_wait() {
-    model("end_against_wait", |rt| {
+    model("threads::end_against_wait", |rt| {
         let _ = rt.initialize(None).unwrap();
         let state = own_gil(rt);
         let other = second(&state);
         let thread = thread::spawn(move || {
             let _ = other.take().attach(|cx| {
-                let flag = Flag::new();
+                let flag = Flag::default();
                 let told = cx.wait(&flag, || flag.block()).and_then(|()| cx.safepoint());
                 assert_eq!(told, Err(Interrupt::Finalizing));
             });
@@ -134,11 +107,11 @@ fn end_against_wait() {
 /// Model 10: two reasons at once, one wait.
 #[test]
 fn two_interrupts_against_wait() {
-    model("two_interrupts_against_wait", |rt| {
+    model("threads::two_interrupts_against_wait", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
         let id = state.interpreter();
-        let flag = Arc::new(Flag::new());
+        let flag = Arc::new(Flag::default());
         let thread = thread::spawn(move || {
             let interpreter = rt.interpreter(id).unwrap();
             interpreter.interrupt().unwrap();
@@ -153,5 +126,54 @@ fn two_interrupts_against_wait() {
         thread.join().unwrap();
         // The waker is gone with the wait; an interrupt now finds none.
         rt.interpreter(id).unwrap().interrupt().unwrap();
+    });
+}
+
+/// A wait inside another: a token for the inner one is ensured while the outer one blocks. What comes meanwhile ends
+/// both, so neither hangs.
+fn wait_in_a_wait(rt: LoomRuntime, cx: &mut Attached<'_, LoomHost>) -> [Result<(), Interrupt>; 2] {
+    let (id, outer, inner) = (cx.id(), Flag::default(), Flag::default());
+    let mut told = Ok(());
+    let waited = cx.wait(&outer, || {
+        told = match rt.ensure(id, |cx| cx.wait(&inner, || inner.block()).and_then(|()| cx.safepoint())) {
+            Ok(told) => told,
+            Err(error) => {
+                assert_eq!(error, AttachError::Finalizing);
+                Err(Interrupt::Finalizing)
+            }
+        };
+        outer.block();
+    });
+    [told, waited.and_then(|()| cx.safepoint())]
+}
+
+/// Model 10: an interrupt that comes during an inner wait ends the outer one too, and is told once.
+#[test]
+fn interrupt_against_nested_wait() {
+    model("threads::interrupt_against_nested_wait", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let id = state.interpreter();
+        let thread = thread::spawn(move || rt.interpreter(id).unwrap().interrupt().unwrap());
+        let told = state.attach(|cx| wait_in_a_wait(rt, cx)).unwrap();
+        assert_eq!(told.iter().filter(|told| **told == Err(Interrupt::Requested)).count(), 1, "{told:?}");
+        thread.join().unwrap();
+    });
+}
+
+/// Model 10: the end that comes during an inner wait ends both, and waits for their frame.
+#[test]
+fn end_against_nested_wait() {
+    model("threads::end_against_nested_wait", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let state = own_gil(rt);
+        let other = second(&state);
+        let thread = thread::spawn(move || {
+            if let Ok([_, told]) = other.take().attach(|cx| wait_in_a_wait(rt, cx)) {
+                assert_eq!(told, Err(Interrupt::Finalizing));
+            }
+        });
+        rt.end(state.interpreter(), None).unwrap();
+        thread.join().unwrap();
     });
 }

@@ -1,8 +1,8 @@
 //! `Board`: what the kernel needs, from a Cortex-M.
 #![allow(unsafe_code)]
 
-use archipelago_alloc_blocks::BlockHeap;
 use archipelago_alloc_linked_list::LinkedListRaw;
+use archipelago_alloc_slab::SmallHeap;
 use archipelago_kernel::{Host, gil::Blocking, host::NoPark};
 use archipelago_locks::CsGil;
 
@@ -42,7 +42,7 @@ impl Host for Board {
     type Park = NoPark;
     type Clock = SysTickClock;
     type Raw = LinkedListRaw<Lock>;
-    type Heap = BlockHeap<512>;
+    type Heap = SmallHeap;
     type Slot = StaticSlot;
 
     fn clock(&self) -> &SysTickClock {

@@ -9,7 +9,7 @@ use archipelago_kernel::{
     error::{AttachError, CreateError, EndError, LookupError, PendingError, RuntimeError, ThreadError},
     eval::{PendingCall, PendingFailed},
     host::CurrentSlot,
-    interpreter::PendingPort,
+    interpreter::Port,
 };
 use archipelago_toy_guest::Toy;
 use cortex_m_rt::exception;
@@ -54,7 +54,7 @@ pub static TALLY: Tally = Tally {
 
 static NODES: [PendingCall<Board>; PORTS] = [PendingCall::new(run_call, 0), PendingCall::new(run_call, 1)];
 
-static OPEN: Mutex<Cell<[Option<PendingPort<'static, Board>>; PORTS]>> = Mutex::new(Cell::new([None; PORTS]));
+static OPEN: Mutex<Cell<[Option<Port<'static, Board>>; PORTS]>> = Mutex::new(Cell::new([None; PORTS]));
 
 /// A thread state that only the handler uses.
 struct HandlersOwn(ThreadState<'static, Board>);
@@ -65,7 +65,7 @@ unsafe impl Send for HandlersOwn {}
 static OWN: Mutex<RefCell<Option<HandlersOwn>>> = Mutex::new(RefCell::new(None));
 
 /// From now on the handler adds calls through `ports`, and tries to attach through `own`.
-pub fn open(ports: [PendingPort<'static, Board>; PORTS], own: ThreadState<'static, Board>) {
+pub fn open(ports: [Port<'static, Board>; PORTS], own: ThreadState<'static, Board>) {
     critical_section::with(|cs| {
         OPEN.borrow(cs).set(ports.map(Some));
         OWN.borrow(cs).replace(Some(HandlersOwn(own)));

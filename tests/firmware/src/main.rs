@@ -18,7 +18,7 @@ use archipelago_firmware::{
     },
     stack,
 };
-use archipelago_kernel::{Runtime, host::RawAlloc};
+use archipelago_kernel::Runtime;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use semihosting::{println, process};
 
@@ -32,7 +32,7 @@ fn main() -> ! {
     let first = round::live();
     report(&first);
     if cfg!(feature = "control-leak") {
-        let _lost = RUNTIME.raw_alloc().allocate(Layout::new::<u64>());
+        let _lost = RUNTIME.raw().allocate(Layout::new::<u64>());
     }
     let second = round::live();
     report(&second);

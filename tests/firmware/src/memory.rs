@@ -24,10 +24,10 @@ pub fn give() {
     GIVEN.store(true, Ordering::Relaxed);
     // SAFETY: the flag lets one caller through: there is one thread, and no handler calls this.
     let region = unsafe { &mut *REGION.0.get() };
-    assert!(RUNTIME.raw_alloc().init(region).is_ok());
+    assert!(RUNTIME.raw().backend().init(region).is_ok());
 }
 
 /// Bytes of it that are in use.
 pub fn used() -> usize {
-    RUNTIME.raw_alloc().used()
+    RUNTIME.raw().backend().used()
 }

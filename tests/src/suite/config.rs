@@ -146,7 +146,7 @@ pub fn durations_beyond_the_clock_are_refused<H: TestHost>() {
         let error = CreateError::Config(ConfigError::DurationTooLong);
         assert_eq!(rt.create(&refused, None).err(), Some(error));
     }
-    assert_eq!(rt.count(), 1);
+    assert_eq!(rt.count(), Ok(1));
     let accepted = config.with_deadline(Some(longest)).with_switch_interval(Some(longest));
     let id = create(&rt, &accepted);
     assert_eq!(rt.interpreter(id).unwrap().config(), Ok(accepted));
@@ -231,17 +231,18 @@ pub fn permissions_are_asked_where_the_act_happens<H: TestHost>() {
 pub fn the_switch_interval_is_the_gils<H: TestHost>() {
     let rt = H::started();
     let own = InterpreterConfig::isolated().with_switch_interval(Some(Duration::from_millis(2)));
-    let shared = InterpreterConfig::legacy().with_switch_interval(Some(Duration::from_millis(3)));
     let interval = |id| rt.thread_state(id).unwrap().attach(|cx| cx.switch_interval()).unwrap();
     let main = rt.main().unwrap();
     assert_eq!(interval(main), Duration::from_millis(5));
     let own = create(&rt, &own);
     assert_eq!((interval(own), interval(main)), (Duration::from_millis(2), Duration::from_millis(5)));
-    let shared = create(&rt, &shared);
-    assert_eq!(interval(shared), Duration::from_millis(3));
+    let shared = InterpreterConfig::legacy().with_switch_interval(Some(Duration::from_millis(3)));
+    let refused = rt.create(&shared, None).err();
+    assert_eq!(refused, Some(CreateError::Config(ConfigError::IntervalOfSharedGil)));
+    assert_eq!(interval(main), Duration::from_millis(5), "and main's is as it was");
+    let shared = create(&rt, &InterpreterConfig::legacy());
+    rt.ensure(shared, |cx| cx.set_switch_interval(Duration::from_millis(3))).unwrap();
     assert_eq!(interval(main), Duration::from_millis(3), "a shared GIL has one interval");
-    create(&rt, &InterpreterConfig::legacy());
-    assert_eq!(interval(main), Duration::from_millis(3), "without a value it stays");
 }
 
 /// SPEC: C7
@@ -284,8 +285,31 @@ pub fn fuel_and_limit_come_from_the_config<H: TestHost>() {
     let rt = H::started();
     let config = InterpreterConfig::isolated().with_fuel(Some(10)).with_memory_limit(Some(1 << 20));
     let mut state = rt.create(&config, None).unwrap();
-    let seen = state.attach(|cx| (cx.fuel(), cx.memory_limit())).unwrap();
+    let seen = state.attach(|cx| (cx.fuel(), cx.memory_limits().hard)).unwrap();
     assert_eq!(seen, (Some(10), Some(1 << 20)));
     let mut plain = rt.create(&InterpreterConfig::isolated(), None).unwrap();
-    assert_eq!(plain.attach(|cx| (cx.fuel(), cx.memory_limit())), Ok((None, None)));
+    assert_eq!(plain.attach(|cx| (cx.fuel(), cx.memory_limits().hard)), Ok((None, None)));
+}
+
+/// SPEC: C7
+pub fn an_interpreter_that_needs_a_thread_of_its_own<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let mut state = rt.create(&config.with_always_new_thread(true), None).unwrap();
+        let id = state.interpreter();
+        let main = rt.main().unwrap();
+        let in_the_middle = rt.ensure(main, |cx| {
+            let entered = cx.enter(&mut state, |_| ());
+            let attached = cx.detach(|| state.attach(|_| ()));
+            let ensured = cx.detach(|| rt.ensure(id, |_| ()));
+            assert_eq!(cx.safepoint(), Ok(()), "the caller is attached as before");
+            [entered, attached, ensured]
+        });
+        assert_eq!(in_the_middle, Ok([Err(AttachError::NeedsNewThread); 3]));
+        let nested = state.attach(|cx| cx.detach(|| rt.ensure(id, |cx| cx.id())));
+        assert_eq!(nested, Ok(Ok(id)), "its own frames are no others");
+        let spawned = thread::scope(|s| s.spawn(|| rt.ensure(id, |cx| cx.id())).join().unwrap());
+        assert_eq!(spawned, Ok(id));
+        assert_eq!(rt.interpreter(id).unwrap().stats().unwrap().activations, 0);
+    }
 }

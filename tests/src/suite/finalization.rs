@@ -79,13 +79,13 @@ pub fn from_the_begin_of_the_end_everything_answers_finalizing<H: TestHost>() {
             });
             inside.wait();
             assert_eq!(rt.end(id, Some(Duration::ZERO)), Err(EndError::StillActive));
-            assert_eq!(interpreter.phase(), Phase::Finalizing);
+            assert_eq!(interpreter.phase(), Ok(Phase::Finalizing));
             assert_eq!(state.attach(|_| ()), Err(AttachError::Finalizing));
             assert_eq!(rt.ensure(id, |_| ()), Err(AttachError::Finalizing));
             assert_eq!(rt.thread_state(id).err(), Some(ThreadError::Finalizing));
             rt.ensure(rt.main().unwrap(), |cx| {
                 assert_eq!(cx.enter(&mut state, |_| ()), Err(AttachError::Finalizing));
-                assert_eq!(current::<H>(), rt.main());
+                assert_eq!(current::<H>(), rt.main().ok());
             })
             .unwrap();
             // Everything stays valid meanwhile.
@@ -134,13 +134,13 @@ pub fn the_last_one_out_completes_the_end<H: TestHost>() {
             assert_eq!(rt.end(id, Some(Duration::ZERO)), Err(EndError::StillActive));
             assert_eq!(interpreter.stats().unwrap().activations, n);
             for (left, (gate, sleeper)) in gates.iter().zip(sleepers).enumerate() {
-                assert_eq!(interpreter.phase(), Phase::Finalizing, "{left} have left");
+                assert_eq!(interpreter.phase(), Ok(Phase::Finalizing), "{left} have left");
                 assert_eq!(scribe.ended(), []);
                 gate.open();
                 assert_eq!(sleeper.join().unwrap(), Ok(Err(Interrupt::Finalizing)));
             }
         });
-        assert_eq!(interpreter.phase(), Phase::Ended);
+        assert_eq!(interpreter.phase(), Ok(Phase::Ended));
         let ended = scribe.ended();
         assert_eq!(ended.len(), 1);
         assert_eq!((ended[0].0, ended[0].1.is_clean()), (id.number(), true), "each gave its own back");
@@ -164,7 +164,9 @@ pub fn a_thread_that_sleeps_detached_with_a_reference_on_its_stack<H: TestHost>(
                     cx.detach(|| {
                         asleep.open();
                         thread::sleep(Duration::from_secs(1));
-                        until("the end begins", || rt.interpreter(id).unwrap().phase() == Phase::Finalizing);
+                        until("the end begins", || {
+                            rt.interpreter(id).unwrap().phase() == Ok(Phase::Finalizing)
+                        });
                     });
                     let seen = object.get(cx).0;
                     assert!(cx.alloc_plain(1u8).is_err(), "nothing new");
@@ -278,7 +280,7 @@ pub fn those_who_wait_for_the_gil_are_let_go<H: TestHost>() {
         let waiters: Vec<_> = (0..n).map(|_| s.spawn(|| rt.ensure(id, |_| ()))).collect();
         until("all wait", || interpreter.gil().unwrap().waiters == n);
         let ender = s.spawn(|| rt.end(id, None));
-        until("it ends", || interpreter.phase() == Phase::Finalizing);
+        until("it ends", || interpreter.phase() == Ok(Phase::Finalizing));
         ending.open();
         for waiter in waiters {
             assert_eq!(waiter.join().unwrap(), Err(AttachError::Finalizing));
@@ -372,7 +374,7 @@ pub fn finalization_waits_for_an_interpreter_that_is_being_created<H: TestHost>(
             });
             begun.wait();
             assert_eq!(numbers(&rt), [0], "it is not to be seen yet");
-            assert_eq!(rt.count(), 2);
+            assert_eq!(rt.count(), Ok(2));
             let unready = rt.id(1).unwrap();
             assert_eq!(rt.thread_state(unready).err(), Some(ThreadError::NotReady));
             assert_eq!(rt.ensure(unready, |_| ()), Err(AttachError::NotReady));
@@ -385,7 +387,7 @@ pub fn finalization_waits_for_an_interpreter_that_is_being_created<H: TestHost>(
             assert_eq!(creator.join().unwrap().map(|id| id.number()), Ok(1));
             assert_eq!(finalizer.join().unwrap().map(|ledger| ledger.left_over), Ok(1));
         });
-        assert_eq!(rt.count(), 0);
+        assert_eq!(rt.count(), Ok(0));
     }
 }
 
@@ -432,7 +434,7 @@ pub fn threads_race_with_finalization<H: TestHost>() {
                 finalized.store(true, Ordering::Release);
             });
         });
-        assert_eq!((rt.phase(), rt.count()), (RuntimePhase::Finalized, 0));
+        assert_eq!((rt.phase(), rt.count()), (RuntimePhase::Finalized, Ok(0)));
     }
 }
 
@@ -529,4 +531,19 @@ pub fn a_runtime_may_be_dropped_as_it_is<H: TestHost>() {
     drop(H::fresh());
     let rt = H::started();
     rt.finalize(None).unwrap();
+}
+
+/// SPEC: L10, R4
+pub fn a_time_limit_beyond_the_clock_is_refused<H: TestHost>() {
+    use archipelago_kernel::host::Clock;
+
+    let rt = H::started();
+    let id = create(&rt, &InterpreterConfig::isolated());
+    let longer = <H::Clock as Clock>::MAX.saturating_add(Duration::from_nanos(1));
+    if longer > <H::Clock as Clock>::MAX {
+        assert_eq!(rt.end(id, Some(longer)), Err(EndError::TooLong));
+        assert_eq!(rt.finalize(Some(longer)), Err(RuntimeError::TooLong));
+        assert_eq!(rt.ensure(id, |cx| cx.safepoint()), Ok(Ok(())), "nothing changed");
+    }
+    assert!(rt.end(id, Some(<H::Clock as Clock>::MAX)).is_ok());
 }

@@ -3,11 +3,14 @@
 
 pub mod close;
 pub mod config;
+pub mod containers;
 pub mod eval;
 pub mod finalization;
+pub mod foreign;
 pub mod gil;
 pub mod guest;
 pub mod lifecycle;
+pub mod limits;
 pub mod memory;
 pub mod objects;
 pub mod observers;
@@ -17,3 +20,4 @@ pub mod registry;
 pub mod running;
 pub mod swap;
 pub mod thread_states;
+pub mod values;

@@ -93,7 +93,7 @@ pub fn a_vetoed_main_leaves_the_runtime_as_it_was<H: TestHost>() {
     let scribe = Scribe::of(&rt);
     scribe.veto_creating(true);
     assert_eq!(rt.initialize(None), Err(RuntimeError::Main(CreateError::Vetoed)));
-    assert_eq!((rt.phase(), rt.count()), (RuntimePhase::Uninitialized, 0));
+    assert_eq!((rt.phase(), rt.count()), (RuntimePhase::Uninitialized, Ok(0)));
     scribe.veto_creating(false);
     assert_eq!(rt.initialize(None).unwrap().main().number(), 0);
     rt.finalize(None).unwrap();
@@ -182,4 +182,78 @@ pub fn an_observer_may_use_the_runtime<H: TestHost>() {
         seen,
         [("creating", 1, true), ("created", 2, true), ("clearing", 2, true), ("ended", 1, false)]
     );
+}
+
+/// SPEC: R5, L8
+pub fn of_two_ends_one_is_told<H: TestHost>() {
+    use archipelago_kernel::observe::{Event, Observer, Veto};
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{OnceLock, Weak};
+
+    /// Asks for the same end again while it is told of one.
+    struct Rival<H: TestHost> {
+        rt: OnceLock<Weak<Runtime<H>>>,
+        told: AtomicUsize,
+    }
+    impl<H: TestHost> Observer for Rival<H> {
+        fn event(&self, event: &Event<'_>) -> Result<(), Veto> {
+            let Some(rt) = self.rt.get().and_then(Weak::upgrade) else { return Ok(()) };
+            if let Event::InterpreterClearing { id } = event {
+                self.told.fetch_add(1, Ordering::Relaxed);
+                assert_eq!(rt.end(*id, None), Err(EndError::InProgress));
+                let still_runs = rt.ensure(*id, |cx| cx.safepoint());
+                assert_eq!(still_runs, Ok(Ok(())));
+            }
+            Ok(())
+        }
+    }
+    let rt = std::sync::Arc::new(H::started());
+    let rival = forever(Rival::<H> { rt: OnceLock::new(), told: AtomicUsize::new(0) });
+    assert!(rt.observe(forever(ObserverNode::new(rival))));
+    assert!(rival.rt.set(std::sync::Arc::downgrade(&rt)).is_ok());
+    let id = create(&rt, &presets()[0]);
+    assert!(rt.end(id, None).unwrap().is_clean());
+    assert_eq!(rival.told.load(Ordering::Relaxed), 1);
+}
+
+/// SPEC: R5, L16
+pub fn an_observer_that_panics_leaves_nothing<H: TestHost>() {
+    use archipelago_kernel::observe::{Event, Observer, Veto};
+    use core::{
+        panic::AssertUnwindSafe,
+        sync::atomic::{AtomicBool, Ordering},
+    };
+    use std::panic::catch_unwind;
+
+    #[derive(Default)]
+    struct Thrower(AtomicBool, AtomicBool);
+    impl Observer for Thrower {
+        fn event(&self, event: &Event<'_>) -> Result<(), Veto> {
+            let at = match event {
+                Event::InterpreterCreated { .. } => &self.0,
+                Event::InterpreterClearing { .. } => &self.1,
+                _ => return Ok(()),
+            };
+            if at.load(Ordering::Relaxed) {
+                crate::support::throw();
+            }
+            Ok(())
+        }
+    }
+    let rt = H::started();
+    let thrower = forever(Thrower::default());
+    assert!(rt.observe(forever(ObserverNode::new(thrower))));
+    for config in presets() {
+        let before = list_all(&rt);
+        thrower.0.store(true, Ordering::Relaxed);
+        assert!(catch_unwind(AssertUnwindSafe(|| rt.create(&config, None).is_ok())).is_err());
+        assert_eq!((list_all(&rt).len(), rt.count()), (before.len(), Ok(before.len())));
+        thrower.0.store(false, Ordering::Relaxed);
+        let id = create(&rt, &config);
+        thrower.1.store(true, Ordering::Relaxed);
+        assert!(catch_unwind(AssertUnwindSafe(|| rt.end(id, None).is_ok())).is_err());
+        assert_eq!(rt.ensure(id, |cx| cx.safepoint()), Ok(Ok(())), "nothing changed");
+        thrower.1.store(false, Ordering::Relaxed);
+        assert!(rt.end(id, None).unwrap().is_clean());
+    }
 }

@@ -37,7 +37,7 @@ pub fn they_run_at_a_safepoint_in_order_and_once<H: TestHost>() {
     let rt = H::started();
     for config in presets() {
         let mut state = rt.create(&config, None).unwrap();
-        let port = rt.interpreter(state.interpreter()).unwrap().pending_port().unwrap();
+        let port = rt.interpreter(state.interpreter()).unwrap().port().unwrap();
         let log = Log::new();
         state
             .attach(|cx| {
@@ -66,7 +66,7 @@ pub fn a_node_is_queued_once_at_a_time<H: TestHost>() {
     let mut a = rt.create(&presets()[0], None).unwrap();
     let b = rt.create(&presets()[0], None).unwrap();
     let [port_a, port_b] =
-        [a.interpreter(), b.interpreter()].map(|id| rt.interpreter(id).unwrap().pending_port().unwrap());
+        [a.interpreter(), b.interpreter()].map(|id| rt.interpreter(id).unwrap().port().unwrap());
     let log = Log::new();
     let call = log.call::<H>(1);
     assert_eq!(port_a.add(call), Ok(()));
@@ -83,7 +83,7 @@ pub fn a_hundred_in_one_pass<H: TestHost>() {
     let rt = H::started();
     let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
     let id = state.interpreter();
-    let port = rt.interpreter(id).unwrap().pending_port().unwrap();
+    let port = rt.interpreter(id).unwrap().port().unwrap();
     let log = Log::new();
     for n in 0..250 {
         port.add(log.call::<H>(n)).unwrap();
@@ -102,7 +102,7 @@ pub fn a_hundred_in_one_pass<H: TestHost>() {
 pub fn a_failing_call_is_told_and_the_rest_waits<H: TestHost>() {
     let rt = H::started();
     let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
-    let port = rt.interpreter(state.interpreter()).unwrap().pending_port().unwrap();
+    let port = rt.interpreter(state.interpreter()).unwrap().port().unwrap();
     let log = Log::new();
     state
         .attach(|cx| {
@@ -121,7 +121,7 @@ pub fn a_failing_call_is_told_and_the_rest_waits<H: TestHost>() {
 pub fn one_handler_at_a_time<H: TestHost>() {
     let rt = H::started();
     let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
-    let port = rt.interpreter(state.interpreter()).unwrap().pending_port().unwrap();
+    let port = rt.interpreter(state.interpreter()).unwrap().port().unwrap();
     let log = Log::new();
     state
         .attach(|cx| {
@@ -139,7 +139,7 @@ pub fn a_call_that_panics_does_not_block_the_rest<H: TestHost>() {
     let rt = H::started();
     for config in presets() {
         let mut state = rt.create(&config, None).unwrap();
-        let port = rt.interpreter(state.interpreter()).unwrap().pending_port().unwrap();
+        let port = rt.interpreter(state.interpreter()).unwrap().port().unwrap();
         let log = Log::new();
         port.add(forever(PendingCall::new(panics::<H>, 0))).unwrap();
         port.add(log.call(1)).unwrap();
@@ -174,7 +174,7 @@ pub fn a_call_that_panics_does_not_block_the_rest<H: TestHost>() {
 pub fn many_threads_add_and_all_run<H: TestHost>() {
     let rt = H::started();
     for id in [rt.main().unwrap(), create(&rt, &presets()[0]), create(&rt, &presets()[1])] {
-        let port = rt.interpreter(id).unwrap().pending_port().unwrap();
+        let port = rt.interpreter(id).unwrap().port().unwrap();
         let (threads, each) = (scaled(16, 3), scaled(64, 6));
         let log = Log::new();
         let start = Barrier::new(threads + 1);
@@ -220,7 +220,7 @@ pub fn many_threads_add_and_all_run<H: TestHost>() {
 pub fn any_thread_of_the_interpreter_may_run_them<H: TestHost>() {
     let rt = H::started();
     let id = create(&rt, &InterpreterConfig::isolated());
-    let port = rt.interpreter(id).unwrap().pending_port().unwrap();
+    let port = rt.interpreter(id).unwrap().port().unwrap();
     let (log, n) = (Log::new(), scaled(64, 8));
     thread::scope(|s| {
         for _ in 0..scaled(8, 3) {
@@ -251,7 +251,7 @@ pub fn added_in_one_they_run_in_the_target<H: TestHost>() {
     let directions = [(main, a), (a, main), (a, a), (a, b), (b, a)];
     for (from, to) in directions {
         let log = Log::new();
-        let port = rt.interpreter(to).unwrap().pending_port().unwrap();
+        let port = rt.interpreter(to).unwrap().port().unwrap();
         let mut target = rt.thread_state(to).unwrap();
         rt.ensure(from, |cx| {
             port.add(log.call(1)).unwrap();
@@ -272,7 +272,7 @@ pub fn added_before_there_is_a_thread_state<H: TestHost>() {
     let id = create(&rt, &InterpreterConfig::isolated());
     assert_eq!(rt.interpreter(id).unwrap().threads(), Ok(0));
     let log = Log::new();
-    rt.interpreter(id).unwrap().pending_port().unwrap().add(log.call::<H>(1)).unwrap();
+    rt.interpreter(id).unwrap().port().unwrap().add(log.call::<H>(1)).unwrap();
     assert_eq!(rt.ensure(id, |cx| cx.safepoint()), Ok(Ok(())));
     assert_eq!(log.values(), [1]);
 }
@@ -282,7 +282,7 @@ pub fn leftovers_run_at_the_end_in_their_interpreter<H: TestHost>() {
     let rt = H::started();
     for config in presets() {
         let id = create(&rt, &config);
-        let port = rt.interpreter(id).unwrap().pending_port().unwrap();
+        let port = rt.interpreter(id).unwrap().port().unwrap();
         let log = Log::new();
         let n = scaled(2000, 150);
         for value in 0..n {
@@ -304,7 +304,7 @@ pub fn mains_leftovers_run_at_finalization<H: TestHost>() {
     let rt = H::started();
     let main = rt.main().unwrap();
     let log = Log::new();
-    rt.interpreter(main).unwrap().pending_port().unwrap().add(log.call::<H>(3)).unwrap();
+    rt.interpreter(main).unwrap().port().unwrap().add(log.call::<H>(3)).unwrap();
     rt.finalize(None).unwrap();
     assert_eq!(log.entries(), [(3, 0)]);
 }
@@ -313,7 +313,7 @@ pub fn mains_leftovers_run_at_finalization<H: TestHost>() {
 pub fn a_pending_call_wakes_a_wait<H: TestHost>() {
     let rt = H::started();
     let id = create(&rt, &InterpreterConfig::isolated());
-    let port = rt.interpreter(id).unwrap().pending_port().unwrap();
+    let port = rt.interpreter(id).unwrap().port().unwrap();
     let (inside, woken, log) = (Gate::new(), Gate::new(), Log::new());
     thread::scope(|s| {
         let waiting = s.spawn(|| {
@@ -338,7 +338,7 @@ pub fn a_handler_may_add_them<H: TestHost>() {
     let rt = H::started();
     let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
     let id = state.interpreter();
-    let port = rt.interpreter(id).unwrap().pending_port().unwrap();
+    let port = rt.interpreter(id).unwrap().port().unwrap();
     let log = Log::new();
     let call = log.call::<H>(5);
     let Some(added) = H::in_handler(|| port.add(call)) else { return };

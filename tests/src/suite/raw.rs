@@ -162,7 +162,7 @@ pub fn end_wants_the_given_one_attached<H: TestHost>() {
             raw::attach(&rt, main).unwrap();
             raw::detach(&rt).unwrap();
         }
-        assert_eq!(rt.count(), 1);
+        assert_eq!(rt.count(), Ok(1));
     }
 }
 
@@ -188,7 +188,7 @@ pub fn end_with_others_inside_leaves_it_attached<H: TestHost>() {
                 raw::with_token(&rt, |cx| cx.detach(|| inside.wait())).unwrap();
                 assert_eq!(raw::end_interpreter(&rt, new, Some(Duration::ZERO)), Err(EndError::StillActive));
                 assert_eq!(raw::current(&rt), Some(new), "attached as before");
-                assert_eq!(rt.interpreter(id).unwrap().phase(), Phase::Finalizing);
+                assert_eq!(rt.interpreter(id).unwrap().phase(), Ok(Phase::Finalizing));
                 back.open();
                 assert!(raw::end_interpreter(&rt, new, None).is_ok());
             }
@@ -231,7 +231,7 @@ pub fn low_level_new_clear_delete<H: TestHost>() {
             assert_eq!(status(&rt, state), Err(ThreadError::Stale));
             assert_eq!(raw::attach(&rt, state), Err(AttachError::Ended));
         }
-        assert_eq!(rt.count(), 1);
+        assert_eq!(rt.count(), Ok(1));
         raw::attach(&rt, main).unwrap();
         assert_eq!(raw::interpreter_clear(&rt, main, None), Err(EndError::Main));
         raw::detach(&rt).unwrap();
@@ -250,7 +250,7 @@ pub fn what_was_cleared_and_not_deleted_goes_with_the_runtime<H: TestHost>() {
         raw::interpreter_new(&rt, None).unwrap();
     }
     assert_eq!(rt.finalize(None).map(|ledger| ledger.left_over), Ok(1));
-    assert_eq!(rt.count(), 0);
+    assert_eq!(rt.count(), Ok(0));
 }
 
 /// SPEC: T1
@@ -461,5 +461,23 @@ pub fn a_raw_thread_state_of_an_ended_interpreter_is_told<H: TestHost>() {
             assert_eq!(raw::attach(&rt, next), Ok(()));
             raw::detach(&rt).unwrap();
         }
+    }
+}
+
+/// SPEC: T3
+pub fn a_panic_leaves_the_other_thread_state_detached<H: TestHost>() {
+    use core::panic::AssertUnwindSafe;
+
+    let rt = H::started();
+    for config in presets() {
+        let mut state = rt.create(&config, None).unwrap();
+        let named = unsafe { raw::thread_head(&rt, state.interpreter()) }.unwrap();
+        rt.ensure(rt.main().unwrap(), |cx| {
+            let thrown = AssertUnwindSafe(|| cx.enter(&mut state, |_| crate::support::throw()).is_ok());
+            assert!(std::panic::catch_unwind(thrown).is_err());
+            assert_eq!(status(&rt, named), Ok(Status::Detached));
+            assert_eq!(cx.safepoint(), Ok(()));
+        })
+        .unwrap();
     }
 }

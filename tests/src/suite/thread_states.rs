@@ -267,6 +267,11 @@ pub fn a_handler_is_refused<H: TestHost>() {
         assert_eq!(rt.end(id, None), Err(EndError::InInterrupt));
         assert_eq!(interpreter.close(None), Err(EndError::InInterrupt));
         assert_eq!(rt.interpreter(id).err(), Some(LookupError::InInterrupt));
+        let refused = Err(LookupError::InInterrupt);
+        assert_eq!([rt.main(), rt.head(), rt.id(0)], [refused; 3]);
+        assert_eq!([rt.count(), rt.list(&mut [])], [Err(LookupError::InInterrupt); 2]);
+        assert_eq!(rt.next(id), Err(LookupError::InInterrupt));
+        assert_eq!(interpreter.phase(), Err(LookupError::InInterrupt));
         assert_eq!(rt.finalize(None), Err(RuntimeError::InInterrupt));
         assert_eq!(fresh.initialize(None), Err(RuntimeError::InInterrupt));
     });

@@ -141,7 +141,7 @@ static ADDS_ONE: PendingCall<archipelago::StdHost> = PendingCall::new(
 fn pending_calls_run_at_safepoints_and_see_the_state() {
     let runtime = Runtime::new().unwrap();
     let mut state = runtime.create(&InterpreterConfig::isolated(), table()).unwrap();
-    let port = runtime.interpreter(state.interpreter()).unwrap().pending_port().unwrap();
+    let port = runtime.interpreter(state.interpreter()).unwrap().port().unwrap();
     port.add(&ADDS_ONE).unwrap();
     // The program loops until the call has run.
     let step = state.attach(|cx| cx.exec(b"loop: load 5; jz loop; load 5; halt"));

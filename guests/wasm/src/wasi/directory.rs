@@ -2,42 +2,42 @@
 
 use super::{
     exchange::SharedExchange,
+    open::{Asked, Opened, open},
     stream::{End, Stream},
 };
 use crate::descriptor::Descriptor;
 use async_trait::async_trait;
 use core::any::Any;
-use std::{path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
+use wasmi_wasi::sync::{dir, file};
 use wasmi_wasi::wasi_common::{
-    Error, ErrorExt, SystemTimeSpec, WasiDir, WasiFile,
+    Error, ErrorExt, SystemTimeSpec, WasiDir,
     dir::{OpenResult, ReaddirCursor, ReaddirEntity},
     file::{FdFlags, FileType, Filestat, OFlags},
 };
 
 /// A directory of wasi-common; only opening differs.
 pub(crate) struct Directory {
-    inner: Box<dyn WasiDir>,
+    inner: dir::Dir,
+    /// The same directory once more: wasi-common does not hand out its own.
+    opens: cap_std::fs::Dir,
     exchange: SharedExchange,
 }
 
 impl Directory {
-    pub(crate) fn new(inner: Box<dyn WasiDir>, exchange: &SharedExchange) -> Self {
-        Self { inner, exchange: Arc::clone(exchange) }
-    }
-
-    /// Regular files do not wait and stay with wasi-common; terminals, devices and the like become streams.
-    async fn wrap(&self, file: Box<dyn WasiFile>) -> Result<Box<dyn WasiFile>, Error> {
-        if matches!(file.get_filetype().await?, FileType::RegularFile | FileType::BlockDevice) {
-            return Ok(file);
-        }
-        let fd = file.pollable().ok_or_else(Error::not_supported)?.try_clone_to_owned()?;
-        Ok(Box::new(Stream::new(End::Descriptor(Arc::new(Descriptor::new(fd)?)), &self.exchange)))
+    pub(crate) fn new(opens: cap_std::fs::Dir, exchange: &SharedExchange) -> io::Result<Self> {
+        let inner = dir::Dir::from_cap_std(opens.try_clone()?);
+        Ok(Self { inner, opens, exchange: Arc::clone(exchange) })
     }
 }
 
 /// The directory of wasi-common inside `directory`, which is what its own functions expect.
 fn inner(directory: &dyn WasiDir) -> Result<&dyn WasiDir, Error> {
-    directory.as_any().downcast_ref::<Directory>().map(|directory| &*directory.inner).ok_or_else(Error::badf)
+    directory
+        .as_any()
+        .downcast_ref::<Directory>()
+        .map(|directory| &directory.inner as _)
+        .ok_or_else(Error::badf)
 }
 
 #[async_trait]
@@ -55,16 +55,19 @@ impl WasiDir for Directory {
         write: bool,
         fdflags: FdFlags,
     ) -> Result<OpenResult, Error> {
-        // Opening a named pipe waits for its other end, inside the engine and out of reach of any wake. wasi-common
-        // tells regular files, directories, links, sockets and devices apart; what is left is a named pipe.
+        // A pipe is refused before it is opened where that can be seen: being opened is felt at its other end.
         if let Ok(stat) = self.inner.get_path_filestat(path, follow).await
             && stat.filetype == FileType::Unknown
         {
             return Err(Error::not_supported());
         }
-        Ok(match self.inner.open_file(follow, path, oflags, read, write, fdflags).await? {
-            OpenResult::File(file) => OpenResult::File(self.wrap(file).await?),
-            OpenResult::Dir(directory) => OpenResult::Dir(Box::new(Self::new(directory, &self.exchange))),
+        Ok(match open(&self.opens, path, &Asked { follow, oflags, read, write, fdflags })? {
+            Opened::File(file) => OpenResult::File(Box::new(file::File::from_cap_std(file))),
+            Opened::Stream(file) => {
+                let end = End::Descriptor(Arc::new(Descriptor::new(file.into_std().into())?));
+                OpenResult::File(Box::new(Stream::new(end, &self.exchange)))
+            }
+            Opened::Directory(directory) => OpenResult::Dir(Box::new(Self::new(directory, &self.exchange)?)),
         })
     }
 

@@ -9,7 +9,7 @@ pub mod round;
 pub mod turns;
 
 use archipelago_kernel::{
-    InterpreterId, ThreadState, config::InterpreterConfig, guest::GuestTable, interpreter::PendingPort,
+    InterpreterId, ThreadState, config::InterpreterConfig, guest::GuestTable, interpreter::Port,
 };
 use archipelago_toy_guest::{Code, Toy};
 
@@ -32,8 +32,8 @@ pub fn create(config: &InterpreterConfig) -> ThreadState<'static, Board> {
 }
 
 /// The way in for pending calls.
-pub fn port(id: InterpreterId) -> PendingPort<'static, Board> {
-    RUNTIME.interpreter(id).and_then(|handle| handle.pending_port()).expect("it was created")
+pub fn port(id: InterpreterId) -> Port<'static, Board> {
+    RUNTIME.interpreter(id).and_then(|handle| handle.port()).expect("it was created")
 }
 
 /// Ends it; it must have given everything back.

@@ -32,7 +32,7 @@ pub fn live() -> Round {
 
 /// Finalizes; nothing may be left.
 pub fn finalize() {
-    assert_eq!(RUNTIME.count(), 1, "main alone is left");
+    assert_eq!(RUNTIME.count(), Ok(1), "main alone is left");
     let ledger = RUNTIME.finalize(None).expect("nobody is inside");
     assert_eq!((ledger.left_over, ledger.unclean), (0, 0));
     assert!(ledger.main.is_clean());

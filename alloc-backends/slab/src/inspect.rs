@@ -1,0 +1,95 @@
+//! The heap looks at itself.
+
+#![allow(unsafe_code)]
+
+use crate::{
+    SlabHeap,
+    arena::Arena,
+    class::block_size,
+    page::{Page, Role, header_address},
+};
+
+/// Live blocks, or what is broken.
+pub(crate) fn blocks<const PAGE: usize, const KEEP: usize, const CLASSES: usize>(
+    heap: &SlabHeap<PAGE, KEEP, CLASSES>,
+) -> Result<usize, &'static str> {
+    let (mut live, mut bytes, mut pages) = (heap.large.count().ok_or("the list of large blocks")?, 0, 0);
+    let mut arena = heap.arenas;
+    // SAFETY: [H1]: arenas and the pages they began are there; whether the rest holds is what is looked at.
+    unsafe {
+        while let Some(header) = arena.as_ref() {
+            let mut used = 0;
+            for n in 0..header.begun {
+                let page = Arena::page(arena, n, PAGE);
+                if (*page).arena != arena {
+                    return Err("a page's arena");
+                }
+                if (*page).role != Role::Idle {
+                    used += 1;
+                    check_page(page, PAGE)?;
+                    live += (*page).live();
+                    pages += usize::from((*page).role != Role::Full);
+                }
+            }
+            if used != header.used || header.begun > header.pages {
+                return Err("an arena's count of pages");
+            }
+            bytes += header.bytes;
+            arena = header.next;
+        }
+        for class in 0..CLASSES {
+            pages = pages.checked_sub(listed(heap, class)?).ok_or("a page in two lists")?;
+        }
+    }
+    if bytes != heap.bytes {
+        return Err("the count of bytes");
+    }
+    if pages != 0 {
+        return Err("a page with free blocks in no list");
+    }
+    Ok(live)
+}
+
+/// [H2]: the free list has as many blocks as are neither live nor fresh, all of this page.
+unsafe fn check_page(page: *mut Page, bytes: usize) -> Result<(), &'static str> {
+    // SAFETY: the caller's page is in use.
+    unsafe {
+        let size = block_size((*page).class.into());
+        let fresh = ((*page).end - (*page).fresh) as usize / size;
+        let used = usize::from((*page).capacity).checked_sub(fresh).ok_or("a page's fresh part")?;
+        let free = used.checked_sub((*page).live()).ok_or("a page's count of live blocks")?;
+        let (mut at, mut found) = ((*page).free, 0);
+        while !at.is_null() {
+            let address = at.addr();
+            if header_address(bytes, address) != page.addr() || found == free {
+                return Err("a free list: something wrote into a freed block");
+            }
+            let offset = address - page.addr();
+            let place = offset.checked_sub(size_of::<Page>()).filter(|place| place.is_multiple_of(size));
+            if place.is_none() || offset >= (*page).fresh as usize {
+                return Err("a free block's address: something wrote into a freed block");
+            }
+            (at, found) = ((*at).next, found + 1);
+        }
+        if found == free { Ok(()) } else { Err("a free list: blocks are missing") }
+    }
+}
+
+/// How many pages the list of a class has.
+unsafe fn listed<const PAGE: usize, const KEEP: usize, const CLASSES: usize>(
+    heap: &SlabHeap<PAGE, KEEP, CLASSES>,
+    class: usize,
+) -> Result<usize, &'static str> {
+    let (mut at, mut role, mut count) = (heap.table.page(class), Role::Current, 0);
+    // SAFETY: [H3].
+    unsafe {
+        // Before a class has a page, one without an arena stands for it.
+        while !at.is_null() && !(*at).arena.is_null() {
+            if (*at).role != role || usize::from((*at).class) != class {
+                return Err("a page in the wrong list");
+            }
+            (at, role, count) = ((*at).next, Role::Listed, count + 1);
+        }
+    }
+    Ok(count)
+}

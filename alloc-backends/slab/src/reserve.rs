@@ -1,0 +1,81 @@
+//! Empty arenas that are kept, because they were needed lately.
+
+#![allow(unsafe_code)]
+
+use core::ptr;
+
+use crate::arena::Arena;
+
+/// How many pages become empty before it is looked which of the arenas were needed meanwhile.
+const WINDOW: u32 = 1024;
+
+/// Arenas without a page in use, linked by `next_open`; at most `KEEP` bytes.
+pub(crate) struct Reserve<const KEEP: usize> {
+    first: *mut Arena,
+    bytes: usize,
+    /// The fewest bytes there were in this window: nobody needed these.
+    least: usize,
+    /// Pages that became empty in it.
+    emptied: u32,
+}
+
+impl<const KEEP: usize> Reserve<KEEP> {
+    pub(crate) const fn new() -> Self {
+        Reserve { first: ptr::null_mut(), bytes: 0, least: 0, emptied: 0 }
+    }
+
+    /// Takes one out.
+    pub(crate) fn take(&mut self) -> Option<*mut Arena> {
+        let arena = self.first;
+        // SAFETY: [H1].
+        unsafe {
+            self.first = arena.as_ref()?.next_open;
+            self.bytes -= (*arena).bytes;
+            (*arena).next_open = ptr::null_mut();
+        }
+        self.least = self.least.min(self.bytes);
+        Some(arena)
+    }
+
+    /// Keeps an empty arena, if there is room.
+    ///
+    /// # Safety
+    /// [H1]; no page of it is in use, and it is in no list but that of all.
+    #[must_use]
+    pub(crate) unsafe fn keep(&mut self, arena: *mut Arena) -> bool {
+        // SAFETY: passed on.
+        unsafe {
+            if (*arena).bytes > KEEP.saturating_sub(self.bytes) {
+                return false;
+            }
+            (*arena).next_open = self.first;
+            self.bytes += (*arena).bytes;
+        }
+        self.first = arena;
+        true
+    }
+
+    /// A page became empty.
+    pub(crate) fn count(&mut self) {
+        self.emptied = self.emptied.saturating_add(1);
+    }
+
+    /// At the end of a window: the next of those that nobody needed in it.
+    pub(crate) fn surplus(&mut self) -> Option<*mut Arena> {
+        if self.emptied < WINDOW {
+            return None;
+        }
+        // SAFETY: [H1].
+        let next =
+            unsafe { self.first.as_ref() }.map(|arena| arena.bytes).filter(|bytes| *bytes <= self.least);
+        let Some(bytes) = next else {
+            (self.emptied, self.least) = (0, self.bytes);
+            return None;
+        };
+        self.least -= bytes;
+        let least = self.least;
+        let surplus = self.take();
+        self.least = least;
+        surplus
+    }
+}

@@ -1,0 +1,68 @@
+//! Two patterns of one size: taken and given back in turn, and a batch given back in random order.
+
+#![allow(unsafe_code)]
+
+use core::{alloc::Layout, hint::black_box, ptr};
+
+use super::Memory;
+use crate::{Trouble, heap::trace::Random};
+
+/// A layout that the optimizer does not know.
+fn opaque(size: usize) -> Result<Layout, Trouble> {
+    Ok(Layout::from_size_align(black_box(size), 8)?)
+}
+
+/// Takes a block and gives it back, so many times.
+///
+/// # Errors
+/// If there is no memory.
+pub fn lifo(memory: &mut impl Memory, size: usize, rounds: u64) -> Result<(), Trouble> {
+    let layout = opaque(size)?;
+    for _ in 0..rounds {
+        let block = black_box(memory.take(layout));
+        if block.is_null() {
+            return Err("no memory".into());
+        }
+        // SAFETY: it was taken just now for this layout.
+        unsafe { memory.give(block, layout) };
+    }
+    Ok(())
+}
+
+/// Blocks of a batch, and the order in which they go.
+pub struct Batch {
+    blocks: Vec<*mut u8>,
+    order: Vec<usize>,
+}
+
+impl Batch {
+    /// A batch of so many blocks.
+    pub fn new(count: usize) -> Self {
+        let mut order: Vec<_> = (0..count).collect();
+        let mut random = Random::new();
+        (1..count).rev().for_each(|last| order.swap(last, random.below(last + 1)));
+        Batch { blocks: vec![ptr::null_mut(); count], order }
+    }
+
+    /// Takes the batch, writes to each block, and gives all back in random order.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn run(&mut self, memory: &mut impl Memory, size: usize) -> Result<(), Trouble> {
+        let layout = opaque(size)?;
+        for place in &mut self.blocks {
+            let block = memory.take(layout);
+            if block.is_null() {
+                return Err("no memory".into());
+            }
+            // SAFETY: the block has eight bytes at least.
+            unsafe { block.cast::<u64>().write(1) };
+            *place = block;
+        }
+        for at in &self.order {
+            // SAFETY: taken above for this layout, and each is in the order once.
+            unsafe { memory.give(self.blocks[*at], layout) };
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! The heap of an interpreter with its account and limits, and its peers.
+
+#![allow(unsafe_code)]
+
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    mem::MaybeUninit,
+    ptr::{self, NonNull},
+};
+
+use archipelago::{Attached, kernel::memory::Domain};
+
+use super::Memory;
+
+/// An interpreter's object domain: accounts and limits on.
+pub struct Ours<'a, 'i>(pub &'a mut Attached<'i>);
+
+impl Memory for Ours<'_, '_> {
+    #[inline(never)]
+    fn take(&mut self, layout: Layout) -> *mut u8 {
+        self.0.allocate(Domain::Object, layout).map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline(never)]
+    unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+        // SAFETY: passed on; a block is not null.
+        unsafe { self.0.deallocate(Domain::Object, NonNull::new_unchecked(block), layout) }
+    }
+}
+
+macro_rules! global {
+    ($($(#[$doc:meta])* $name:ident($inner:expr);)+) => {
+        $(
+            $(#[$doc])*
+            pub struct $name;
+
+            impl Memory for $name {
+                #[inline(never)]
+                fn take(&mut self, layout: Layout) -> *mut u8 {
+                    // SAFETY: the size is above zero.
+                    unsafe { $inner.alloc(layout) }
+                }
+
+                #[inline(never)]
+                unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+                    // SAFETY: passed on.
+                    unsafe { $inner.dealloc(block, layout) }
+                }
+            }
+        )+
+    };
+}
+
+global! {
+    /// Microsoft's, for a whole process.
+    Mimalloc(mimalloc::MiMalloc);
+    /// Microsoft Research's, for a whole process.
+    Snmalloc(snmalloc_rs::SnMalloc);
+    /// The C library's, for a whole process.
+    System(std::alloc::System);
+}
+
+/// Room for peers that are given a region. Only what is touched is resident.
+const REGION: usize = 256 << 20;
+
+fn region() -> Box<[MaybeUninit<u8>]> {
+    Box::new_uninit_slice(REGION)
+}
+
+/// For a region, without a lock.
+pub struct Talc {
+    heap: talc::base::Talc<talc::source::Manual, talc::DefaultBinning>,
+    _region: Box<[MaybeUninit<u8>]>,
+}
+
+impl Talc {
+    /// One with a region of its own.
+    #[expect(clippy::new_without_default, reason = "it takes a region")]
+    pub fn new() -> Self {
+        let mut region = region();
+        let mut heap = talc::base::Talc::new(talc::source::Manual);
+        // SAFETY: the region is kept beside the heap, and used by nobody else.
+        let claimed = unsafe { heap.claim(region.as_mut_ptr().cast(), REGION) };
+        assert!(claimed.is_some(), "the region is large enough");
+        Talc { heap, _region: region }
+    }
+}
+
+impl Memory for Talc {
+    #[inline(never)]
+    fn take(&mut self, layout: Layout) -> *mut u8 {
+        // SAFETY: the size is above zero.
+        unsafe { self.heap.allocate(layout) }.map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline(never)]
+    unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+        // SAFETY: passed on.
+        unsafe { self.heap.deallocate(block, layout) }
+    }
+}
+
+/// Two-level segregated fit, for a region, without a lock.
+pub struct Rlsf(rlsf::Tlsf<'static, u32, u32, 28, 32>);
+
+impl Rlsf {
+    /// One with a region of its own, which is never given back.
+    #[expect(clippy::new_without_default, reason = "it takes a region")]
+    pub fn new() -> Self {
+        let mut heap = rlsf::Tlsf::new();
+        let _pool = heap.insert_free_block(Box::leak(region()));
+        Rlsf(heap)
+    }
+}
+
+impl Memory for Rlsf {
+    #[inline(never)]
+    fn take(&mut self, layout: Layout) -> *mut u8 {
+        self.0.allocate(layout).map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline(never)]
+    unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+        // SAFETY: passed on; a block is not null.
+        unsafe { self.0.deallocate(NonNull::new_unchecked(block), layout.align()) }
+    }
+}
+
+/// First fit in a list, for a region, without a lock.
+pub struct LinkedList(linked_list_allocator::Heap);
+
+impl LinkedList {
+    /// One with a region of its own, which is never given back.
+    #[expect(clippy::new_without_default, reason = "it takes a region")]
+    pub fn new() -> Self {
+        let mut heap = linked_list_allocator::Heap::empty();
+        heap.init_from_slice(Box::leak(region()));
+        LinkedList(heap)
+    }
+}
+
+impl Memory for LinkedList {
+    #[inline(never)]
+    fn take(&mut self, layout: Layout) -> *mut u8 {
+        self.0.allocate_first_fit(layout).map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline(never)]
+    unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+        // SAFETY: passed on; a block is not null.
+        unsafe { self.0.deallocate(NonNull::new_unchecked(block), layout) }
+    }
+}

@@ -1,0 +1,128 @@
+//! A GIL that can be waited for with a time limit and handed to a waiter: what the policy `Interval` needs.
+#![allow(unsafe_code)]
+
+use core::{cell::Cell, ptr, sync::atomic, time::Duration};
+
+use archipelago_kernel::host::{RawGil, RawGilFair, RawGilTimed};
+use loom::sync::{
+    Condvar, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use crate::parts::thread_id;
+
+/// A flag, and a queue of those who wait. As in a parking lock a waiter whose time runs out leaves the queue, and
+/// is not there to be handed the GIL until it waits again; and a release without a hand-over may be overtaken.
+pub struct LoomTimedGil {
+    held: AtomicBool,
+    /// How many stand in the queue for it. Not loom's, so that it orders nothing.
+    waiting: atomic::AtomicUsize,
+}
+
+/// A thread that waits, and the GIL that it waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Waiter(usize, *const LoomTimedGil);
+
+/// The queue of all such GILs.
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiter>,
+    /// Who was handed a GIL, until they notice.
+    served: Vec<Waiter>,
+    intervals: usize,
+}
+
+loom::lazy_static! {
+    static ref QUEUE: (Mutex<Queue>, Condvar) = Default::default();
+}
+
+loom::thread_local! {
+    static LEFT_WAITING: Cell<bool> = Cell::new(false);
+}
+
+/// Lets the time of all who wait for such a GIL run out.
+pub fn interval_passes() {
+    QUEUE.0.lock().unwrap().intervals += 1;
+    QUEUE.1.notify_all();
+}
+
+/// Whether somebody stood in the queue when this thread last let such a GIL go.
+pub fn left_waiting() -> bool {
+    LEFT_WAITING.with(Cell::get)
+}
+
+impl LoomTimedGil {
+    /// Until it is held (true), or until the interval is over.
+    fn wait(&self, timed: bool) -> bool {
+        let me = Waiter(thread_id(), self);
+        let mut queue = QUEUE.0.lock().unwrap();
+        let began = queue.intervals;
+        queue.waiting.push(me);
+        self.waiting.fetch_add(1, atomic::Ordering::Relaxed);
+        loop {
+            if let Some(place) = queue.served.iter().position(|served| *served == me) {
+                queue.served.swap_remove(place);
+                return true;
+            }
+            let held = self.try_lock().is_some();
+            if held || (timed && queue.intervals != began) {
+                queue.waiting.retain(|waiter| *waiter != me);
+                self.waiting.fetch_sub(1, atomic::Ordering::Relaxed);
+                return held;
+            }
+            queue = QUEUE.1.wait(queue).unwrap();
+        }
+    }
+}
+
+// SAFETY: the flag goes up by compare-and-swap (acquire) and falls by the holder (release), or it stays up while the
+// GIL goes from the holder to one waiter, under the mutex of the queue.
+unsafe impl RawGil for LoomTimedGil {
+    type Held = ();
+
+    fn new() -> Self {
+        LoomTimedGil { held: AtomicBool::new(false), waiting: atomic::AtomicUsize::new(0) }
+    }
+
+    fn lock(&self) {
+        if self.try_lock().is_none() {
+            self.wait(false);
+        }
+    }
+
+    fn try_lock(&self) -> Option<()> {
+        self.held.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok().map(drop)
+    }
+
+    unsafe fn unlock(&self, (): ()) {
+        self.held.store(false, Ordering::Release);
+        // Whoever comes to the queue later finds the flag down.
+        let left = self.waiting.load(atomic::Ordering::Relaxed) > 0;
+        LEFT_WAITING.with(|waiting| waiting.set(left));
+        if left {
+            drop(QUEUE.0.lock().unwrap());
+            QUEUE.1.notify_all();
+        }
+    }
+}
+
+// SAFETY: `Some` comes from `try_lock`, or from a holder that handed it to this thread.
+unsafe impl RawGilTimed for LoomTimedGil {
+    fn lock_for(&self, _: Duration) -> Option<()> {
+        (self.try_lock().is_some() || self.wait(true)).then_some(())
+    }
+}
+
+// SAFETY: where somebody waits the flag stays up, and that thread alone finds the GIL its own.
+unsafe impl RawGilFair for LoomTimedGil {
+    unsafe fn unlock_fair(&self, (): ()) {
+        let mut queue = QUEUE.0.lock().unwrap();
+        let next = queue.waiting.iter().position(|waiter| ptr::eq(waiter.1, self));
+        LEFT_WAITING.with(|waiting| waiting.set(next.is_some()));
+        let Some(next) = next else { return self.held.store(false, Ordering::Release) };
+        let next = queue.waiting.remove(next);
+        self.waiting.fetch_sub(1, atomic::Ordering::Relaxed);
+        queue.served.push(next);
+        QUEUE.1.notify_all();
+    }
+}

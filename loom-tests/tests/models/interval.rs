@@ -1,0 +1,188 @@
+//! Group h: attach, detach and hand-over under the policy `Interval`, whose waiters ask again and again and whose GIL
+//! goes directly to one of them.
+
+use archipelago_kernel::error::AttachError;
+use archipelago_loom_tests::{
+    Guarded, handed_over, interval_passes, left_waiting, own_gil, second, timed_model, times_run_out,
+};
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+/// Model 1: one interpreter, one at a time; whoever waits gets in.
+#[test]
+fn attached_alone() {
+    timed_model("interval::attached_alone", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (other, number) = (second(&state), Guarded::new());
+        let theirs = number.clone();
+        let thread = thread::spawn(move || other.take().attach(|_| theirs.bump()).unwrap());
+        let mine = state.attach(|_| number.bump()).unwrap();
+        let other = thread.join().unwrap();
+        assert_eq!(mine + other, 1, "each saw what the other had written, or nothing");
+    });
+}
+
+/// Model 2: a holder that only looks at its breaker lets a waiter in, which asks when its time has run out.
+#[test]
+fn waiter_gets_in() {
+    timed_model("interval::waiter_gets_in", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let other = second(&state);
+        let had = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&had);
+        let thread = thread::spawn(move || {
+            other.take().attach(|_| theirs.store(true, Ordering::Release)).unwrap();
+        });
+        state
+            .attach(|cx| {
+                while !had.load(Ordering::Acquire) {
+                    interval_passes();
+                    cx.safepoint().unwrap();
+                    thread::yield_now();
+                }
+            })
+            .unwrap();
+        thread.join().unwrap();
+    });
+}
+
+/// Model 2: a holder that was asked does not take the GIL again before the waiter had it, also where the waiter's time
+/// had run out at that moment and nobody was there to be handed it.
+#[test]
+fn asked_holder_lets_the_waiter_first() {
+    timed_model("interval::asked_holder_lets_the_waiter_first", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (other, turns) = (second(&state), Guarded::new());
+        let theirs = turns.clone();
+        let thread = thread::spawn(move || {
+            other.take().attach(|_| theirs.bump()).unwrap();
+        });
+        state
+            .attach(|cx| {
+                thread::yield_now();
+                interval_passes();
+                thread::yield_now();
+                cx.safepoint().unwrap();
+                assert!(!handed_over() || turns.get() == 1, "the waiter had its turn");
+            })
+            .unwrap();
+        thread.join().unwrap();
+    });
+}
+
+/// Model 2: two who wait, and a holder that lets go once: each gets it, one at a time.
+#[test]
+fn two_waiters() {
+    timed_model("interval::two_waiters", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let turns = Guarded::new();
+        let others = [second(&state), second(&state)];
+        let others = state
+            .attach(|cx| {
+                let others = others.map(|other| {
+                    let theirs = turns.clone();
+                    thread::spawn(move || {
+                        other.take().attach(|_| theirs.bump()).unwrap();
+                    })
+                });
+                interval_passes();
+                cx.safepoint().unwrap();
+                assert!(!handed_over() || turns.get() > 0, "a waiter had its turn");
+                others
+            })
+            .unwrap();
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(state.attach(|_| turns.get()).unwrap(), 2);
+    });
+}
+
+/// Model 2: a holder that was asked and detaches before its next safepoint hands over: whoever stands in the queue has
+/// the GIL before it comes back.
+#[test]
+fn asked_holder_detaches() {
+    timed_model("interval::asked_holder_detaches", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (other, turns) = (second(&state), Guarded::new());
+        let theirs = turns.clone();
+        let thread = thread::spawn(move || {
+            other.take().attach(|_| theirs.bump()).unwrap();
+        });
+        state
+            .attach(|cx| {
+                for _ in 0..2 {
+                    thread::yield_now();
+                    interval_passes();
+                }
+                thread::yield_now();
+                // No switch came between, so the waiter asked the second time.
+                let asked = times_run_out() > 1;
+                if cx.detach(left_waiting) && asked {
+                    assert_eq!(turns.get(), 1, "the waiter had its turn");
+                }
+            })
+            .unwrap();
+        thread.join().unwrap();
+    });
+}
+
+/// Model 2: two who hand over to each other come to an end.
+#[test]
+fn both_look_at_their_breakers() {
+    timed_model("interval::both_look_at_their_breakers", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (other, number) = (second(&state), Guarded::new());
+        let theirs = number.clone();
+        let thread = thread::spawn(move || {
+            other
+                .take()
+                .attach(|cx| {
+                    theirs.bump();
+                    cx.safepoint().unwrap();
+                    theirs.bump();
+                })
+                .unwrap();
+        });
+        state
+            .attach(|cx| {
+                number.bump();
+                interval_passes();
+                cx.safepoint().unwrap();
+                number.bump();
+            })
+            .unwrap();
+        thread.join().unwrap();
+        assert_eq!(state.attach(|_| number.get()).unwrap(), 4);
+    });
+}
+
+/// Model 4: an attach that waits for a turn, against the end of the interpreter.
+#[test]
+fn end_against_attach() {
+    timed_model("interval::end_against_attach", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let state = own_gil(rt);
+        let (other, number) = (second(&state), Guarded::new());
+        let theirs = number.clone();
+        let thread = thread::spawn(move || {
+            let came = other.take().attach(|_| theirs.bump());
+            assert!(matches!(came, Ok(0) | Err(AttachError::Finalizing | AttachError::Ended)));
+            usize::from(came.is_ok())
+        });
+        rt.end(state.interpreter(), None).unwrap();
+        let seen = number.get();
+        assert_eq!(thread.join().unwrap(), seen);
+    });
+}

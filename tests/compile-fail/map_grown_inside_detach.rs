@@ -1,0 +1,16 @@
+//! Inside a detach there is no token to grow a map with.
+
+use archipelago::{
+    InterpreterConfig, Runtime,
+    kernel::collections::Map,
+};
+
+fn main() {
+    let runtime = Runtime::new().unwrap();
+    let mut a = runtime.create(&InterpreterConfig::isolated(), None).unwrap();
+    a.attach(|cx| {
+        let mut map = Map::new();
+        cx.detach(|| map.insert(cx, 1i64, 1i64).is_ok());
+    })
+    .unwrap();
+}

@@ -1,0 +1,363 @@
+//! Limits and exact accounts: soft and hard, the reserve, the call when memory is low, and limits that change.
+#![allow(unsafe_code)]
+
+use core::{alloc::Layout, cell::Cell, ptr::NonNull};
+use std::thread;
+
+use archipelago_kernel::{
+    Attached, Host, Runtime,
+    config::{ConfigValue, InterpreterConfig},
+    error::{ConfigError, CreateError, GuestError},
+    eval::PendingFailed,
+    guest::{Guest, GuestTable, Plain, Step, Value},
+    memory::{AllocCause, AllocError, Domain, DomainUsage, LimitError, MemoryLimits, Usage},
+};
+
+use crate::{
+    TestHost,
+    support::{create, forever, presets, scaled},
+};
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+fn cause<T>(answer: Result<T, AllocError>) -> Option<AllocCause> {
+    answer.err().map(|error| error.cause)
+}
+
+/// What an interpreter without a guest holds before it runs anything.
+fn footprint<H: TestHost>() -> usize {
+    Runtime::<H>::INTERPRETER_BYTES
+}
+
+/// SPEC: M6, C7
+pub fn the_reserve_is_for_the_handler<H: TestHost>() {
+    let rt = H::started();
+    for preset in presets() {
+        let base = footprint::<H>();
+        let config = preset
+            .with_memory_soft_limit(Some(base + 1000))
+            .with_memory_reserve(500)
+            .with_memory_limit(Some(base + 2000));
+        let mut state = rt.create(&config, None).unwrap();
+        state
+            .attach(|cx| {
+                let first = cx.allocate(Domain::Mem, layout(1000)).unwrap();
+                assert_eq!(cx.available(), 0);
+                assert_eq!(cause(cx.allocate(Domain::Object, layout(1))), Some(AllocCause::SoftLimit));
+                assert_eq!(cause(cx.allocate(Domain::Mem, layout(1001))), Some(AllocCause::HardLimit));
+                let second = cx.with_reserve(|cx| {
+                    let second = cx.allocate(Domain::Object, layout(400)).unwrap();
+                    assert_eq!(cx.available(), 100);
+                    assert_eq!(cause(cx.allocate(Domain::Mem, layout(101))), Some(AllocCause::SoftLimit));
+                    cx.with_reserve(|cx| assert_eq!(cx.available(), 100, "there is one reserve"));
+                    second
+                });
+                assert_eq!(cause(cx.allocate(Domain::Mem, layout(1))), Some(AllocCause::SoftLimit));
+                // SAFETY: live, with these domains and layouts.
+                unsafe {
+                    cx.deallocate(Domain::Object, second, layout(400));
+                    cx.deallocate(Domain::Mem, first, layout(1000));
+                }
+                assert_eq!(cx.available(), 1000, "and it goes on");
+                let wide = MemoryLimits::none()
+                    .with_soft(Some(base + 100))
+                    .with_reserve(usize::MAX)
+                    .with_hard(Some(base + 200));
+                cx.set_memory_limits(wide).unwrap();
+                cx.with_reserve(|cx| {
+                    assert_eq!(cx.available(), 200);
+                    assert_eq!(cause(cx.allocate(Domain::Mem, layout(201))), Some(AllocCause::HardLimit));
+                });
+            })
+            .unwrap();
+        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+    }
+}
+
+/// SPEC: C3, C5, C7
+pub fn limits_are_settings<H: TestHost>() {
+    let rt = H::started();
+    let mut config = InterpreterConfig::isolated();
+    for (name, bytes) in [("memory_limit", 90_000), ("memory_soft_limit", 80_000), ("memory_reserve", 4_000)]
+    {
+        config.set(name, ConfigValue::Int(bytes)).unwrap();
+    }
+    let mut state = rt.create(&config, None).unwrap();
+    let limits = MemoryLimits::none().with_hard(Some(90_000)).with_soft(Some(80_000)).with_reserve(4_000);
+    assert_eq!(state.attach(|cx| cx.memory_limits()), Ok(limits));
+    let refused = |config: InterpreterConfig| rt.create(&config, None).err();
+    let crossed = config.with_memory_soft_limit(Some(90_001));
+    assert_eq!(refused(crossed), Some(CreateError::Config(ConfigError::SoftLimitAboveHard)));
+    let small = config.with_memory_soft_limit(Some(footprint::<H>() - 1));
+    assert_eq!(refused(small), Some(CreateError::Config(ConfigError::LimitBelowFootprint)));
+    assert_eq!(rt.count(), Ok(2));
+}
+
+/// SPEC: C7, M6
+pub fn limits_change_but_never_below_what_is_live<H: TestHost>() {
+    /// Runs as a pending call: the way in from elsewhere.
+    fn lower<H: Host>(cx: &mut Attached<'_, H>, hard: usize) -> Result<(), PendingFailed> {
+        cx.set_memory_limits(MemoryLimits::none().with_hard(Some(hard))).map_err(|_| PendingFailed)
+    }
+    let rt = H::started();
+    for preset in presets() {
+        let base = footprint::<H>();
+        let mut state = rt.create(&preset, None).unwrap();
+        let port = rt.interpreter(state.interpreter()).unwrap().port().unwrap();
+        state
+            .attach(|cx| {
+                let block = cx.allocate(Domain::Mem, layout(1000)).unwrap();
+                let hard = |bytes| MemoryLimits::none().with_hard(Some(base + bytes));
+                assert_eq!(cx.set_memory_limits(hard(999)), Err(LimitError::BelowLive));
+                let crossed = hard(2000).with_soft(Some(base + 2001));
+                assert_eq!(cx.set_memory_limits(crossed), Err(LimitError::SoftAboveHard));
+                assert_eq!(cx.memory_limits(), MemoryLimits::none(), "the old ones stand");
+                let call = forever(archipelago_kernel::eval::PendingCall::new(lower::<H>, base + 1500));
+                port.add(call).unwrap();
+                assert_eq!(cx.safepoint(), Ok(()));
+                assert_eq!((cx.memory_limits(), cx.available()), (hard(1500), 500));
+                cx.set_memory_limits(hard(1000)).unwrap();
+                assert_eq!(cause(cx.allocate(Domain::Mem, layout(1))), Some(AllocCause::HardLimit));
+                // SAFETY: live, with this domain and layout.
+                unsafe { cx.deallocate(Domain::Mem, block, layout(1000)) };
+                cx.set_memory_limits(MemoryLimits::none()).unwrap();
+                assert_eq!(cx.memory_limits(), MemoryLimits::none());
+            })
+            .unwrap();
+        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+    }
+}
+
+std::thread_local! {
+    static TOLD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A guest that counts how often it is told that memory is low.
+struct Watcher;
+
+impl<H: Host> Guest<H> for Watcher {
+    type State = Plain<()>;
+    type Thread = Plain<()>;
+
+    fn start(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
+        Ok(())
+    }
+
+    fn start_thread(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
+        Ok(())
+    }
+
+    fn exec(_: &mut Attached<'_, H>, _: &[u8]) -> Step {
+        Step::Done(Value::None)
+    }
+
+    fn resume(_: &mut Attached<'_, H>) -> Step {
+        Step::Done(Value::None)
+    }
+
+    fn memory_low(cx: &mut Attached<'_, H>) {
+        TOLD.set(TOLD.get() + 1);
+        assert_eq!(cx.safepoint(), Ok(()), "it is not told while it is told");
+    }
+}
+
+/// SPEC: M6, E1
+pub fn near_the_limit_the_guest_is_told<H: TestHost>() {
+    let rt = H::started();
+    for preset in presets() {
+        let mut state = rt.create(&preset, Some(GuestTable::of::<Watcher>())).unwrap();
+        TOLD.set(0);
+        state
+            .attach(|cx| {
+                let base = cx.usage().bytes();
+                // An eighth of the whole is what "near" means.
+                let limit = (base + 8000) / 8 * 8;
+                cx.set_memory_limits(MemoryLimits::none().with_soft(Some(limit))).unwrap();
+                let near = limit - limit / 8 - base;
+                let first = cx.allocate(Domain::Mem, layout(near)).unwrap();
+                assert_eq!((cx.safepoint(), TOLD.get()), (Ok(()), 0));
+                let second = cx.allocate(Domain::Object, layout(1)).unwrap();
+                assert_eq!(TOLD.get(), 0, "at a safepoint");
+                assert_eq!((cx.safepoint(), TOLD.get()), (Ok(()), 1));
+                let third = cx.allocate(Domain::Mem, layout(1)).unwrap();
+                assert_eq!((cx.safepoint(), TOLD.get()), (Ok(()), 1), "half of what is left is there still");
+                let left = cx.available();
+                let fourth = cx.allocate(Domain::Mem, layout(left)).unwrap();
+                assert_eq!((cx.safepoint(), TOLD.get()), (Ok(()), 2));
+                for (domain, block, size) in [
+                    (Domain::Mem, first, near),
+                    (Domain::Object, second, 1),
+                    (Domain::Mem, third, 1),
+                    (Domain::Mem, fourth, left),
+                ] {
+                    // SAFETY: live, with this domain and layout.
+                    unsafe { cx.deallocate(domain, block, layout(size)) };
+                }
+            })
+            .unwrap();
+        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+    }
+}
+
+/// The account as one would write it without a thought of speed.
+#[derive(Default)]
+struct Plainly {
+    usage: Usage,
+    limits: MemoryLimits,
+}
+
+impl Plainly {
+    fn part(&mut self, domain: Domain) -> &mut DomainUsage {
+        match domain {
+            Domain::Raw => &mut self.usage.raw,
+            Domain::Mem => &mut self.usage.mem,
+            Domain::Object => &mut self.usage.object,
+        }
+    }
+
+    fn take(&mut self, domain: Domain, bytes: usize) -> Option<AllocCause> {
+        let total = self.usage.bytes() + bytes;
+        if self.limits.hard.is_some_and(|hard| total > hard) {
+            return Some(AllocCause::HardLimit);
+        }
+        if self.limits.soft.is_some_and(|soft| total > soft) {
+            return Some(AllocCause::SoftLimit);
+        }
+        let part = self.part(domain);
+        part.bytes += bytes;
+        part.blocks += 1;
+        part.peak = part.peak.max(part.bytes);
+        self.usage.peak = self.usage.peak.max(total);
+        None
+    }
+
+    fn give(&mut self, domain: Domain, bytes: usize) {
+        let part = self.part(domain);
+        part.bytes -= bytes;
+        part.blocks -= 1;
+    }
+}
+
+/// SPEC: M6
+pub fn accounts_are_exact_in_any_order<H: TestHost>() {
+    let rt = H::started();
+    for (seed, preset) in presets().into_iter().enumerate() {
+        let mut state = rt.create(&preset, None).unwrap();
+        state
+            .attach(|cx| {
+                let mut plainly = Plainly { usage: cx.usage(), limits: MemoryLimits::none() };
+                let mut live: Vec<(Domain, NonNull<u8>, usize)> = Vec::new();
+                let mut random = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed as u64 + 1);
+                let mut next = |below: usize| {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    (random >> 16) as usize % below
+                };
+                for step in 0..scaled(6000, 300) {
+                    match next(20) {
+                        0 => {
+                            let (used, more) = (plainly.usage.bytes(), next(4000));
+                            let limits = match next(3) {
+                                0 => MemoryLimits::none(),
+                                1 => MemoryLimits::none().with_hard(Some(used + more)),
+                                _ => MemoryLimits::none()
+                                    .with_hard(Some(used + more + 100))
+                                    .with_soft(Some(used + more)),
+                            };
+                            assert_eq!(cx.set_memory_limits(limits), Ok(()));
+                            plainly.limits = limits;
+                        }
+                        1..=9 if !live.is_empty() => {
+                            let (domain, block, size) = live.swap_remove(next(live.len()));
+                            // SAFETY: live, with this domain and layout.
+                            unsafe { cx.deallocate(domain, block, layout(size)) };
+                            plainly.give(domain, size);
+                        }
+                        n => {
+                            let domain = Domain::ALL[n % 3];
+                            let size = if n == 19 { next(3000) } else { next(300) };
+                            let answer = cx.allocate(domain, layout(size));
+                            let expected = plainly.take(domain, size);
+                            assert_eq!(cause(answer), expected, "step {step}: {size} bytes of {domain:?}");
+                            live.extend(answer.ok().map(|block| (domain, block, size)));
+                        }
+                    }
+                    assert_eq!(cx.usage(), plainly.usage, "step {step}");
+                }
+                for (domain, block, size) in live {
+                    // SAFETY: live, with this domain and layout.
+                    unsafe { cx.deallocate(domain, block, layout(size)) };
+                }
+            })
+            .unwrap();
+        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+    }
+}
+
+/// SPEC: M6, L15
+pub fn threads_keep_accounts_of_their_own<H: TestHost>() {
+    let rt = H::started();
+    thread::scope(|s| {
+        for n in 1..=scaled(8, 3) {
+            let rt = &rt;
+            s.spawn(move || {
+                let limit = footprint::<H>() + 100 * n;
+                let config = InterpreterConfig::isolated().with_memory_limit(Some(limit));
+                let mut state = rt.create(&config, None).unwrap();
+                for _ in 0..scaled(300, 10) {
+                    state
+                        .attach(|cx| {
+                            let blocks: Vec<_> =
+                                (0..n).map(|_| cx.allocate(Domain::Object, layout(100)).unwrap()).collect();
+                            assert_eq!(
+                                cause(cx.allocate(Domain::Mem, layout(1))),
+                                Some(AllocCause::HardLimit)
+                            );
+                            assert_eq!(cx.usage().bytes(), limit);
+                            for block in blocks {
+                                // SAFETY: live, with this domain and layout.
+                                unsafe { cx.deallocate(Domain::Object, block, layout(100)) };
+                            }
+                        })
+                        .unwrap();
+                }
+                let seen = rt.interpreter(state.interpreter()).unwrap().usage().unwrap();
+                assert_eq!((seen.bytes(), seen.peak, seen.object.blocks), (limit - 100 * n, limit, 0));
+            });
+        }
+    });
+}
+
+/// SPEC: S11
+pub fn what_is_in_transit_is_charged_to_no_interpreter<H: TestHost>() {
+    let rt = H::started();
+    let id = create(&rt, &presets()[0]);
+    let before = rt.interpreter(id).unwrap().usage();
+    let transit = rt.transit();
+    transit.set_limit(Some(1000));
+    assert_eq!(transit.charge(600), Ok(()));
+    let refused = transit.charge(401).unwrap_err();
+    assert_eq!((refused.cause, refused.requested), (AllocCause::HardLimit, 401));
+    assert_eq!(transit.charge(400), Ok(()));
+    transit.discharge(600);
+    let usage = transit.usage();
+    assert_eq!((usage.bytes, usage.blocks, usage.peak), (400, 1, 1000));
+    thread::scope(|s| {
+        for _ in 0..4 {
+            s.spawn(|| {
+                for _ in 0..scaled(1000, 20) {
+                    if transit.charge(150).is_ok() {
+                        assert!(transit.usage().bytes <= 1000);
+                        transit.discharge(150);
+                    }
+                }
+            });
+        }
+    });
+    transit.discharge(400);
+    assert_eq!((transit.usage().bytes, transit.usage().blocks), (0, 0));
+    assert_eq!(rt.interpreter(id).unwrap().usage(), before);
+}
