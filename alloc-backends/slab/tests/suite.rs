@@ -111,6 +111,7 @@ fn it_begins_small() {
 
 /// What was needed lately is kept, and goes back when nobody needed it for a while.
 #[test]
+#[cfg_attr(miri, ignore = "thousands of rounds, and no line of unsafe code that the suite leaves out")]
 fn what_is_kept_goes_back_when_nobody_needs_it() {
     let raw = Checked::new(SystemRaw);
     let mut model = Model::new(OnHeap::<SlabHeap<4096, { 1 << 20 }>, _>::new(&raw));
@@ -120,7 +121,7 @@ fn what_is_kept_goes_back_when_nobody_needs_it() {
     let most = raw.live().1;
     model.clear();
     assert!(raw.live().1 > most / 2, "kept for the next time");
-    for _ in 0..if cfg!(miri) { 600 } else { 3000 } {
+    for _ in 0..3000 {
         for _ in 0..16 {
             model.allocate(layout(512)).expect("room for it");
         }
