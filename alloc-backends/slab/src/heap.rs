@@ -14,7 +14,7 @@ use crate::{
     class::{MOST_CLASSES, block_size, class_of, even_class, has_class, served},
     inspect,
     large::LargeBlocks,
-    page::{Block, Page, Role, header_address, page_overhead},
+    page::{ALONE, Block, Page, Role, header_address, page_overhead},
     reserve::Reserve,
     table::{Table, no_page},
 };
@@ -82,8 +82,26 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
         // SAFETY: [H2] the block is free, so its link is written.
         unsafe {
             (*page).free = (*block).next;
-            (*page).until += 1;
             NonNull::new_unchecked(block.cast())
+        }
+    }
+
+    /// The page that a block of a class lies in.
+    #[inline]
+    fn page_of(block: *mut Block) -> *mut Page {
+        block.map_addr(|address| header_address(PAGE, address)).cast()
+    }
+
+    /// Puts a block back into its page.
+    ///
+    /// # Safety
+    /// `page` is the block's, and nobody uses the block.
+    #[inline]
+    unsafe fn push(page: *mut Page, block: *mut Block) {
+        // SAFETY: [H2] the block is this list's from here on.
+        unsafe {
+            (*block).next = (*page).free;
+            (*page).free = block;
         }
     }
 
@@ -107,7 +125,6 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
                     self.next_becomes_current(page, class);
                 } else {
                     let fresh = self.take_page(raw, class)?;
-                    // The raw domain may have been short, and what this class kept was given back for it.
                     self.make_current(fresh, class);
                 }
             }
@@ -128,37 +145,29 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
             } else {
                 (*next).prev = ptr::null_mut();
                 (*next).role = Role::Current;
-                (*next).until += 1;
+                (*next).until = ALONE;
                 self.table.set_page(class, next);
             }
         }
     }
 
-    /// Puts a page in front of its class's list.
+    /// Makes a page the one that its class takes from.
     ///
     /// # Safety
-    /// `page` has begun, is in no list, and `until` is its live blocks.
+    /// `page` has begun and is in no list; the class has no page.
     unsafe fn make_current(&mut self, page: *mut Page, class: usize) {
-        // SAFETY: passed on; [H3] for the one before.
+        debug_assert_eq!(self.table.page(class), no_page());
+        // SAFETY: passed on; the table is there, for it is begun before a page is taken.
         unsafe {
-            let before = self.table.page(class);
             (*page).prev = ptr::null_mut();
             (*page).next = ptr::null_mut();
             (*page).role = Role::Current;
-            (*page).until += 1;
-            if before != no_page() {
-                (*before).role = Role::Listed;
-                (*before).until -= 1;
-                (*before).prev = page;
-                (*page).next = before;
-            }
+            (*page).until = ALONE;
             self.table.set_page(class, page);
         }
     }
 
     /// The frees that `page` was to be left alone for are used up.
-    #[cold]
-    #[inline(never)]
     unsafe fn look_at<R: RawAlloc>(&mut self, raw: RawDomain<'_, R>, page: *mut Page) {
         // SAFETY: the page is in use; [H3].
         unsafe {
@@ -188,8 +197,9 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
                     }
                     self.put_page(raw, page);
                 }
-                // One above its live blocks, and in no list: these do not come here.
-                Role::Current | Role::Idle => {}
+                Role::Current => (*page).until = ALONE,
+                // No block of it is live that could be freed.
+                Role::Idle => {}
             }
         }
     }
@@ -360,7 +370,7 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
             let page = self.table.page(class);
             // SAFETY: [H3]; [H1] for what was kept.
             unsafe {
-                if page != no_page() && (*page).until == 1 {
+                if page != no_page() && Page::live(page) == 0 {
                     self.next_becomes_current(page, class);
                     self.put_page(raw, page);
                 }
@@ -426,20 +436,37 @@ unsafe impl<R: RawAlloc, const PAGE: usize, const KEEP: usize, const CLASSES: us
     }
 
     #[inline]
-    unsafe fn deallocate(&mut self, raw: RawDomain<'_, R>, block: NonNull<u8>, layout: Layout) {
+    unsafe fn deallocate_at_hand(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
+        if !has_class(layout, CLASSES) {
+            return false;
+        }
         // SAFETY: the block is live (contract), so its page is in use, and its header lies where its address says.
         unsafe {
+            let block = block.as_ptr().cast::<Block>();
+            let page = Self::page_of(block);
+            let until = (*page).until - 1;
+            if until == 0 {
+                return false;
+            }
+            (*page).until = until;
+            Self::push(page, block);
+        }
+        true
+    }
+
+    unsafe fn deallocate(&mut self, raw: RawDomain<'_, R>, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: passed on; a block of a class that is not at hand is the last that its page was left alone for.
+        unsafe {
+            if <Self as Heap<R>>::deallocate_at_hand(self, block, layout) {
+                return;
+            }
             if !has_class(layout, CLASSES) {
                 return self.large.deallocate(raw, block, layout);
             }
             let block = block.as_ptr().cast::<Block>();
-            let page = block.map_addr(|address| header_address(PAGE, address)).cast::<Page>();
-            (*block).next = (*page).free;
-            (*page).free = block;
-            (*page).until -= 1;
-            if (*page).until == 0 {
-                self.look_at(raw, page);
-            }
+            let page = Self::page_of(block);
+            Self::push(page, block);
+            self.look_at(raw, page);
         }
     }
 

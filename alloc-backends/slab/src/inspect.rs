@@ -26,8 +26,7 @@ pub(crate) fn blocks<const PAGE: usize, const KEEP: usize, const CLASSES: usize>
                 }
                 if (*page).role != Role::Idle {
                     used += 1;
-                    check_page(page, PAGE)?;
-                    live += (*page).live();
+                    live += page_blocks(page, PAGE)?;
                     pages += usize::from((*page).role != Role::Full);
                 }
             }
@@ -50,18 +49,20 @@ pub(crate) fn blocks<const PAGE: usize, const KEEP: usize, const CLASSES: usize>
     Ok(live)
 }
 
-/// [H2]: the free list has as many blocks as are neither live nor fresh, all of this page.
-unsafe fn check_page(page: *mut Page, bytes: usize) -> Result<(), &'static str> {
+/// [H2]: the free list has blocks that are neither live nor fresh, all of this page; where live blocks are counted, it has
+/// all of them. Answers the live blocks.
+unsafe fn page_blocks(page: *mut Page, bytes: usize) -> Result<usize, &'static str> {
     // SAFETY: the caller's page is in use.
     unsafe {
         let size = block_size((*page).class.into());
-        let fresh = ((*page).end - (*page).fresh) as usize / size;
-        let used = usize::from((*page).capacity).checked_sub(fresh).ok_or("a page's fresh part")?;
-        let free = used.checked_sub((*page).live()).ok_or("a page's count of live blocks")?;
-        let (mut at, mut found) = ((*page).free, 0);
+        if (*page).fresh > (*page).end {
+            return Err("a page's fresh part");
+        }
+        let used = Page::used(page);
+        let (mut at, mut free) = ((*page).free, 0);
         while !at.is_null() {
             let address = at.addr();
-            if header_address(bytes, address) != page.addr() || found == free {
+            if header_address(bytes, address) != page.addr() || free == used {
                 return Err("a free list: something wrote into a freed block");
             }
             let offset = address - page.addr();
@@ -69,9 +70,13 @@ unsafe fn check_page(page: *mut Page, bytes: usize) -> Result<(), &'static str> 
             if place.is_none() || offset >= (*page).fresh as usize {
                 return Err("a free block's address: something wrote into a freed block");
             }
-            (at, found) = ((*at).next, found + 1);
+            (at, free) = ((*at).next, free + 1);
         }
-        if found == free { Ok(()) } else { Err("a free list: blocks are missing") }
+        let live = used - free;
+        if (*page).role != Role::Current && live != Page::live(page) {
+            return Err("a page's count of live blocks");
+        }
+        Ok(live)
     }
 }
 

@@ -19,12 +19,16 @@ pub(crate) struct Block {
     pub(crate) next: *mut Block,
 }
 
+/// So many frees a current page is left alone for.
+pub(crate) const ALONE: u32 = u32::MAX;
+
 /// What a page is to its heap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
     /// In its arena, without a class.
     Idle,
-    /// The one its class takes from. `until` is one above the live blocks: this page does not go back.
+    /// The one its class takes from. `until` is [`ALONE`] less the frees since then: this page does not go back, and
+    /// what is taken from it is not counted.
     Current,
     /// In its class's list, behind the current one, with blocks to take. `until` is the live blocks.
     Listed,
@@ -128,13 +132,34 @@ impl Page {
         }
     }
 
-    /// Live blocks.
-    pub(crate) fn live(&self) -> usize {
-        match self.role {
-            Role::Idle => 0,
-            Role::Current => self.until as usize - 1,
-            Role::Listed => self.until as usize,
-            Role::Full => self.capacity.into(),
+    /// Blocks that were used: those that are live, and those in the free list.
+    ///
+    /// # Safety
+    /// `page` is a page in use.
+    pub(crate) unsafe fn used(page: *mut Page) -> usize {
+        // SAFETY: the header is the page's.
+        unsafe { ((*page).fresh as usize - size_of::<Page>()) / block_size((*page).class.into()) }
+    }
+
+    /// Live blocks. On a current page they are not counted, but found.
+    ///
+    /// # Safety
+    /// `page` is a page in use, and its free list is whole ([H2]).
+    pub(crate) unsafe fn live(page: *mut Page) -> usize {
+        // SAFETY: passed on.
+        unsafe {
+            match (*page).role {
+                Role::Idle => 0,
+                Role::Current => {
+                    let (mut at, mut free) = ((*page).free, 0);
+                    while let Some(block) = at.as_ref() {
+                        (at, free) = (block.next, free + 1);
+                    }
+                    Self::used(page) - free
+                }
+                Role::Listed => (*page).until as usize,
+                Role::Full => (*page).capacity.into(),
+            }
         }
     }
 }

@@ -57,12 +57,14 @@ impl<R: RawAlloc> Subject for OnRaw<'_, R> {
 pub struct OnHeap<'a, H: Heap<R>, R: RawAlloc> {
     heap: Box<H>,
     raw: RawDomain<'a, R>,
+    /// Every second request asks for what is at hand first, as the kernel does.
+    asks_first: bool,
 }
 
 impl<'a, H: Heap<R>, R: RawAlloc> OnHeap<'a, H, R> {
     /// A new heap.
     pub fn new(raw: &'a R) -> Self {
-        OnHeap { heap: Box::new(H::new()), raw: RawDomain::new(raw) }
+        OnHeap { heap: Box::new(H::new()), raw: RawDomain::new(raw), asks_first: false }
     }
 
     /// The heap.
@@ -95,12 +97,22 @@ impl<H: Heap<R>, R: RawAlloc> Drop for OnHeap<'_, H, R> {
 
 impl<H: Heap<R>, R: RawAlloc> Subject for OnHeap<'_, H, R> {
     fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocCause> {
-        self.heap.allocate(self.raw, layout)
+        self.asks_first = !self.asks_first;
+        let at_hand = if self.asks_first { self.heap.allocate_at_hand(layout) } else { None };
+        match at_hand {
+            Some(block) => Ok(NonNull::slice_from_raw_parts(block, layout.size())),
+            None => self.heap.allocate(self.raw, layout),
+        }
     }
 
     unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        self.asks_first = !self.asks_first;
         // SAFETY: passed on from the caller; `raw` is the one that every call gets.
-        unsafe { self.heap.deallocate(self.raw, block, layout) }
+        unsafe {
+            if !(self.asks_first && self.heap.deallocate_at_hand(block, layout)) {
+                self.heap.deallocate(self.raw, block, layout);
+            }
+        }
     }
 
     unsafe fn resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), AllocCause> {

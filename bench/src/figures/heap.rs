@@ -95,11 +95,11 @@ fn attached<R>(f: impl for<'i> FnOnce(&mut Attached<'i>) -> Result<R, Trouble>) 
     rt.create(&config, None)?.attach(f)?
 }
 
-fn alone(effort: Effort, size: usize) -> Result<Samples, Trouble> {
+fn alone(effort: Effort, size: u32) -> Result<Samples, Trouble> {
     attached(|cx| rounds(effort, |count| lifo(&mut Ours(cx), size, count)))
 }
 
-fn pairs(effort: Effort, size: usize) -> Result<Samples, Trouble> {
+fn pairs(effort: Effort, size: u32) -> Result<Samples, Trouble> {
     attached(|cx| {
         rounds_against(
             effort,
@@ -117,7 +117,7 @@ fn per_part(mut samples: Samples, parts: usize) -> Samples {
     samples
 }
 
-fn batches(effort: Effort, size: usize) -> Result<Samples, Trouble> {
+fn batches(effort: Effort, size: u32) -> Result<Samples, Trouble> {
     let run = |memory: &mut dyn FnMut(&mut Batch) -> Result<(), Trouble>, batch: &mut Batch, count| {
         (0..count).try_for_each(|_| memory(batch))
     };
@@ -134,7 +134,7 @@ fn batches(effort: Effort, size: usize) -> Result<Samples, Trouble> {
 }
 
 fn traces(effort: Effort, mut peer: impl Memory) -> Result<Samples, Trouble> {
-    let (mut trace, mut theirs) = (Trace::new(), Trace::new());
+    let (mut trace, mut theirs) = (Trace::new()?, Trace::new()?);
     let requests = trace.len();
     let samples = attached(|cx| {
         rounds_against(
@@ -157,7 +157,7 @@ fn memory(effort: Effort) -> Result<Samples, Trouble> {
 
 /// Prints how much resident memory the trace took at most, in MiB.
 pub(super) fn work(name: &str) -> Result<(), Trouble> {
-    let mut trace = Trace::new();
+    let mut trace = Trace::new()?;
     let mut grown = |memory: &mut dyn FnMut(&mut Trace) -> Result<(), Trouble>| -> Result<(), Trouble> {
         let before = process::resident()?;
         process::forget_peak()?;

@@ -2,29 +2,29 @@
 
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, hint::black_box, ptr};
+use core::{hint::black_box, ptr};
 
-use super::Memory;
+use super::{Bytes, Memory};
 use crate::{Trouble, heap::trace::Random};
 
-/// A layout that the optimizer does not know.
-fn opaque(size: usize) -> Result<Layout, Trouble> {
-    Ok(Layout::from_size_align(black_box(size), 8)?)
+/// A size that the optimizer does not know.
+fn opaque(size: u32) -> Result<Bytes, Trouble> {
+    Bytes::new(black_box(size))
 }
 
 /// Takes a block and gives it back, so many times.
 ///
 /// # Errors
 /// If there is no memory.
-pub fn lifo(memory: &mut impl Memory, size: usize, rounds: u64) -> Result<(), Trouble> {
-    let layout = opaque(size)?;
+pub fn lifo(memory: &mut impl Memory, size: u32, rounds: u64) -> Result<(), Trouble> {
+    let bytes = opaque(size)?;
     for _ in 0..rounds {
-        let block = black_box(memory.take(layout));
+        let block = black_box(memory.take(bytes));
         if block.is_null() {
             return Err("no memory".into());
         }
-        // SAFETY: it was taken just now for this layout.
-        unsafe { memory.give(block, layout) };
+        // SAFETY: it was taken just now for as many bytes.
+        unsafe { memory.give(block, bytes) };
     }
     Ok(())
 }
@@ -48,10 +48,10 @@ impl Batch {
     ///
     /// # Errors
     /// If there is no memory.
-    pub fn run(&mut self, memory: &mut impl Memory, size: usize) -> Result<(), Trouble> {
-        let layout = opaque(size)?;
+    pub fn run(&mut self, memory: &mut impl Memory, size: u32) -> Result<(), Trouble> {
+        let bytes = opaque(size)?;
         for place in &mut self.blocks {
-            let block = memory.take(layout);
+            let block = memory.take(bytes);
             if block.is_null() {
                 return Err("no memory".into());
             }
@@ -60,8 +60,8 @@ impl Batch {
             *place = block;
         }
         for at in &self.order {
-            // SAFETY: taken above for this layout, and each is in the order once.
-            unsafe { memory.give(self.blocks[*at], layout) };
+            // SAFETY: taken above for as many bytes, and each is in the order once.
+            unsafe { memory.give(self.blocks[*at], bytes) };
         }
         Ok(())
     }

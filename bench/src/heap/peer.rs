@@ -3,28 +3,28 @@
 #![allow(unsafe_code)]
 
 use core::{
-    alloc::{GlobalAlloc, Layout},
+    alloc::GlobalAlloc,
     mem::MaybeUninit,
     ptr::{self, NonNull},
 };
 
 use archipelago::{Attached, kernel::memory::Domain};
 
-use super::Memory;
+use super::{Bytes, Memory};
 
 /// An interpreter's object domain: accounts and limits on.
 pub struct Ours<'a, 'i>(pub &'a mut Attached<'i>);
 
 impl Memory for Ours<'_, '_> {
     #[inline(never)]
-    fn take(&mut self, layout: Layout) -> *mut u8 {
-        self.0.allocate(Domain::Object, layout).map_or(ptr::null_mut(), NonNull::as_ptr)
+    fn take(&mut self, bytes: Bytes) -> *mut u8 {
+        self.0.allocate(Domain::Object, bytes.layout()).map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
     #[inline(never)]
-    unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+    unsafe fn give(&mut self, block: *mut u8, bytes: Bytes) {
         // SAFETY: passed on; a block is not null.
-        unsafe { self.0.deallocate(Domain::Object, NonNull::new_unchecked(block), layout) }
+        unsafe { self.0.deallocate(Domain::Object, NonNull::new_unchecked(block), bytes.layout()) }
     }
 }
 
@@ -36,15 +36,15 @@ macro_rules! global {
 
             impl Memory for $name {
                 #[inline(never)]
-                fn take(&mut self, layout: Layout) -> *mut u8 {
-                    // SAFETY: the size is above zero.
-                    unsafe { $inner.alloc(layout) }
+                fn take(&mut self, bytes: Bytes) -> *mut u8 {
+                    // SAFETY: there are bytes.
+                    unsafe { $inner.alloc(bytes.layout()) }
                 }
 
                 #[inline(never)]
-                unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+                unsafe fn give(&mut self, block: *mut u8, bytes: Bytes) {
                     // SAFETY: passed on.
-                    unsafe { $inner.dealloc(block, layout) }
+                    unsafe { $inner.dealloc(block, bytes.layout()) }
                 }
             }
         )+
@@ -88,15 +88,15 @@ impl Talc {
 
 impl Memory for Talc {
     #[inline(never)]
-    fn take(&mut self, layout: Layout) -> *mut u8 {
-        // SAFETY: the size is above zero.
-        unsafe { self.heap.allocate(layout) }.map_or(ptr::null_mut(), NonNull::as_ptr)
+    fn take(&mut self, bytes: Bytes) -> *mut u8 {
+        // SAFETY: there are bytes.
+        unsafe { self.heap.allocate(bytes.layout()) }.map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
     #[inline(never)]
-    unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+    unsafe fn give(&mut self, block: *mut u8, bytes: Bytes) {
         // SAFETY: passed on.
-        unsafe { self.heap.deallocate(block, layout) }
+        unsafe { self.heap.deallocate(block, bytes.layout()) }
     }
 }
 
@@ -115,14 +115,14 @@ impl Rlsf {
 
 impl Memory for Rlsf {
     #[inline(never)]
-    fn take(&mut self, layout: Layout) -> *mut u8 {
-        self.0.allocate(layout).map_or(ptr::null_mut(), NonNull::as_ptr)
+    fn take(&mut self, bytes: Bytes) -> *mut u8 {
+        self.0.allocate(bytes.layout()).map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
     #[inline(never)]
-    unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+    unsafe fn give(&mut self, block: *mut u8, bytes: Bytes) {
         // SAFETY: passed on; a block is not null.
-        unsafe { self.0.deallocate(NonNull::new_unchecked(block), layout.align()) }
+        unsafe { self.0.deallocate(NonNull::new_unchecked(block), bytes.layout().align()) }
     }
 }
 
@@ -141,13 +141,13 @@ impl LinkedList {
 
 impl Memory for LinkedList {
     #[inline(never)]
-    fn take(&mut self, layout: Layout) -> *mut u8 {
-        self.0.allocate_first_fit(layout).map_or(ptr::null_mut(), NonNull::as_ptr)
+    fn take(&mut self, bytes: Bytes) -> *mut u8 {
+        self.0.allocate_first_fit(bytes.layout()).map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
     #[inline(never)]
-    unsafe fn give(&mut self, block: *mut u8, layout: Layout) {
+    unsafe fn give(&mut self, block: *mut u8, bytes: Bytes) {
         // SAFETY: passed on; a block is not null.
-        unsafe { self.0.deallocate(NonNull::new_unchecked(block), layout) }
+        unsafe { self.0.deallocate(NonNull::new_unchecked(block), bytes.layout()) }
     }
 }

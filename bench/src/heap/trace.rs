@@ -6,9 +6,9 @@
 
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, ptr};
+use core::ptr;
 
-use super::Memory;
+use super::{Bytes, Memory, WORD};
 use crate::Trouble;
 
 /// Numbers that look random and are the same every time.
@@ -28,27 +28,28 @@ impl Random {
 }
 
 enum Request {
-    Take { place: u32, size: u32 },
+    Take { place: u32, size: Bytes },
     Give { place: u32 },
 }
 
 /// Requests, and the blocks they are about.
 pub struct Trace {
     requests: Vec<Request>,
-    blocks: Vec<(*mut u8, u32)>,
+    blocks: Vec<(*mut u8, Bytes)>,
 }
 
 /// Blocks of the whole trace.
 const BLOCKS: usize = 200_000;
 
-fn size(random: &mut Random) -> usize {
-    match random.below(100) {
+fn size(random: &mut Random) -> Result<Bytes, Trouble> {
+    let bytes = match random.below(100) {
         0..60 => 16 * (1 + random.below(4)),
         60..80 => 65 + random.below(64),
         80..94 => 129 + random.below(384),
         94..99 => 513 + random.below(3584),
         _ => 4097 + random.below(28_672),
-    }
+    };
+    Bytes::new(bytes as u32)
 }
 
 fn lifetime(random: &mut Random) -> usize {
@@ -61,8 +62,10 @@ fn lifetime(random: &mut Random) -> usize {
 
 impl Trace {
     /// The trace.
-    #[expect(clippy::new_without_default, reason = "it is made, not empty")]
-    pub fn new() -> Self {
+    ///
+    /// # Errors
+    /// If a size of the distribution is none of [`Bytes`].
+    pub fn new() -> Result<Self, Trouble> {
         let mut random = Random::new();
         let mut dying: Vec<Vec<u32>> = vec![Vec::new(); BLOCKS + 1];
         let (mut free, mut places) = (Vec::new(), 0_u32);
@@ -76,11 +79,12 @@ impl Trace {
                 places += 1;
                 places - 1
             });
-            requests.push(Request::Take { place, size: size(&mut random) as u32 });
+            requests.push(Request::Take { place, size: size(&mut random)? });
             dying[(at + lifetime(&mut random)).min(BLOCKS)].push(place);
         }
         requests.extend(core::mem::take(&mut dying[BLOCKS]).into_iter().map(|place| Request::Give { place }));
-        Trace { requests, blocks: vec![(ptr::null_mut(), 0); places as usize] }
+        let unused = (ptr::null_mut(), Bytes::new(1)?);
+        Ok(Trace { requests, blocks: vec![unused; places as usize] })
     }
 
     /// Requests of one run.
@@ -101,22 +105,21 @@ impl Trace {
         for request in &self.requests {
             match *request {
                 Request::Take { place, size } => {
-                    let layout = Layout::from_size_align(size as usize, 8)?;
-                    let block = memory.take(layout);
+                    let block = memory.take(size);
                     if block.is_null() {
                         return Err("no memory".into());
                     }
                     // SAFETY: the block has `size` bytes, sixteen at least.
                     unsafe {
                         block.cast::<u64>().write(1);
-                        block.add(size as usize - 8).cast::<u64>().write_unaligned(2);
+                        block.add(size.get() - WORD).cast::<u64>().write_unaligned(2);
                     }
                     self.blocks[place as usize] = (block, size);
                 }
                 Request::Give { place } => {
                     let (block, size) = self.blocks[place as usize];
-                    // SAFETY: taken above for this layout, and given back once.
-                    unsafe { memory.give(block, Layout::from_size_align(size as usize, 8)?) };
+                    // SAFETY: taken above for as many bytes, and given back once.
+                    unsafe { memory.give(block, size) };
                 }
             }
         }

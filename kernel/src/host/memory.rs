@@ -88,6 +88,18 @@ pub unsafe trait Heap<R: RawAlloc>: Send + 'static {
     /// raw domain that every other call got.
     unsafe fn deallocate(&mut self, raw: RawDomain<'_, R>, block: NonNull<u8>, layout: Layout);
 
+    /// Gives a block back, if that takes no look at the raw domain; answers whether it did. It is asked first, inlined
+    /// where blocks are given back. Where it answers false nothing has changed, and
+    /// [`deallocate_for`](Self::deallocate_for) gets the block.
+    ///
+    /// # Safety
+    /// As for [`deallocate`](Self::deallocate).
+    #[inline]
+    unsafe fn deallocate_at_hand(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
+        let _ = (block, layout);
+        false
+    }
+
     /// As [`allocate`](Self::allocate), and tells who asks. The kernel calls this one; a heap that wants to know
     /// overrides it and [`deallocate_for`](Self::deallocate_for), for the others it costs nothing.
     #[inline]

@@ -1,8 +1,7 @@
 //! Exact bytes and blocks of one interpreter, by domain (SPEC M6).
 //!
 //! The words are written by the holder of the GIL only and may be read from anywhere, so plain relaxed
-//! loads and stores are enough: no read-modify-write stands on the allocation path. A reader elsewhere may see a block
-//! given back whose taking it has not seen, for the two are in two words.
+//! loads and stores are enough: no read-modify-write stands on the allocation path.
 
 use crate::{
     memory::{AllocCause, Domain, LimitError, MemoryLimits},
@@ -56,59 +55,53 @@ impl Usage {
     }
 }
 
-/// One domain's part of an account. What was ever taken and what was given back are two words, each changed by one kind
-/// of request, so that a block that is taken and given back at once waits for no store of its own. Both wrap; what is
-/// live is their distance.
+/// One domain's part of an account.
 struct DomainAccount {
-    taken: AtomicUsize,
-    given: AtomicUsize,
+    live: AtomicUsize,
     /// What is live may be less than this without a closer look.
     top: AtomicUsize,
     peak: AtomicUsize,
-    taken_blocks: AtomicU32,
-    given_blocks: AtomicU32,
+    blocks: AtomicU32,
 }
 
+#[inline]
 fn get(word: &AtomicUsize) -> usize {
     word.load(Ordering::Relaxed)
 }
 
+#[inline]
 fn put(word: &AtomicUsize, value: usize) {
     word.store(value, Ordering::Relaxed);
-}
-
-fn count(word: &AtomicU32) {
-    word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
 impl DomainAccount {
     fn new() -> Self {
         let word = || AtomicUsize::new(0);
-        DomainAccount {
-            taken: word(),
-            given: word(),
-            top: word(),
-            peak: word(),
-            taken_blocks: AtomicU32::new(0),
-            given_blocks: AtomicU32::new(0),
-        }
+        DomainAccount { live: word(), top: word(), peak: word(), blocks: AtomicU32::new(0) }
     }
 
+    /// So many bytes are live now, in so many blocks more, which wraps.
     #[inline]
-    fn live(&self) -> usize {
-        get(&self.taken).wrapping_sub(get(&self.given))
+    fn now(&self, live: usize, more: u32) {
+        put(&self.live, live);
+        self.blocks.store(self.blocks.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
     }
 
+    /// Bytes that are live. After a wrong discharge more may be given back than is left: that is none.
+    fn live(&self) -> usize {
+        let live = get(&self.live);
+        if live.cast_signed() < 0 { 0 } else { live }
+    }
+
+    /// As for the bytes.
     fn blocks(&self) -> usize {
-        let (taken, given) = (&self.taken_blocks, &self.given_blocks);
-        let live = taken.load(Ordering::Relaxed).wrapping_sub(given.load(Ordering::Relaxed));
-        // As for the bytes.
-        if live.cast_signed() < 0 { 0 } else { live as usize }
+        let blocks = self.blocks.load(Ordering::Relaxed);
+        if blocks.cast_signed() < 0 { 0 } else { blocks as usize }
     }
 
     /// Bytes below the most that were ever live.
     fn below_peak(&self) -> usize {
-        get(&self.peak) - self.live()
+        get(&self.peak).saturating_sub(self.live())
     }
 }
 
@@ -171,11 +164,10 @@ impl Account {
     pub(crate) fn renew(&self, limits: MemoryLimits, every: bool) {
         self.every.set(every);
         for domain in &self.domains {
-            for word in [&domain.taken, &domain.given, &domain.top, &domain.peak] {
+            for word in [&domain.live, &domain.top, &domain.peak] {
                 put(word, 0);
             }
-            domain.taken_blocks.store(0, Ordering::Relaxed);
-            domain.given_blocks.store(0, Ordering::Relaxed);
+            domain.blocks.store(0, Ordering::Relaxed);
         }
         put(&self.peak, 0);
         self.gate.set(Gate::Open);
@@ -186,28 +178,27 @@ impl Account {
         &self.domains[domain as usize]
     }
 
-    /// Whether a block of so many bytes needs no closer look: if so, the heap is the interpreter's own. Holder only.
+    /// What will be live with one block more of so many bytes, if that needs no closer look: then the heap is the
+    /// interpreter's own. Holder only.
     #[inline]
-    pub(crate) fn has_room(&self, domain: Domain, bytes: usize) -> bool {
+    pub(crate) fn room(&self, domain: Domain, bytes: usize) -> Option<usize> {
         let account = self.domain(domain);
         // Neither passes `isize::MAX`: blocks do not, and charges beyond are refused.
-        account.live().wrapping_add(bytes) < get(&account.top)
+        let live = get(&account.live).wrapping_add(bytes);
+        (live < get(&account.top)).then_some(live)
     }
 
-    /// Adds a block that there is room for. Holder only.
+    /// Adds the block that [`room`](Self::room) was answered for: so much is live now. Holder only.
     #[inline]
-    pub(crate) fn take(&self, domain: Domain, bytes: usize) {
-        let account = self.domain(domain);
-        put(&account.taken, get(&account.taken).wrapping_add(bytes));
-        count(&account.taken_blocks);
+    pub(crate) fn take(&self, domain: Domain, live: usize) {
+        self.domain(domain).now(live, 1);
     }
 
     /// Takes a block away. Holder only.
     #[inline]
     pub(crate) fn give(&self, domain: Domain, bytes: usize) {
         let account = self.domain(domain);
-        put(&account.given, get(&account.given).wrapping_add(bytes));
-        count(&account.given_blocks);
+        account.now(get(&account.live).wrapping_sub(bytes), u32::MAX);
     }
 
     /// Whether `more` bytes are allowed. Holder only.
@@ -259,17 +250,15 @@ impl Account {
 
     /// Adds a block that was admitted. Holder only.
     pub(crate) fn add(&self, domain: Domain, bytes: usize) {
-        self.take(domain, bytes);
+        let account = self.domain(domain);
+        account.now(account.live() + bytes, 1);
         self.look(domain);
     }
 
     /// Takes a charge back: one that was never made, as far as there is one.
     pub(crate) fn discharge(&self, bytes: usize) {
         let raw = self.domain(Domain::Raw);
-        put(&raw.given, get(&raw.given).wrapping_add(bytes.min(raw.live())));
-        if raw.blocks() > 0 {
-            count(&raw.given_blocks);
-        }
+        raw.now(raw.live().saturating_sub(bytes), if raw.blocks() > 0 { u32::MAX } else { 0 });
     }
 
     /// Changes the size of a charge, if growth is allowed. Holder only. Of a charge that was never made only what there
@@ -289,8 +278,7 @@ impl Account {
     /// Notes that a block changed its size, as was admitted. Holder only.
     pub(crate) fn exchange(&self, domain: Domain, old: usize, new: usize) {
         let account = self.domain(domain);
-        put(&account.given, get(&account.given).wrapping_add(old));
-        put(&account.taken, get(&account.taken).wrapping_add(new));
+        account.now(account.live().saturating_sub(old) + new, 0);
         self.look(domain);
     }
 
@@ -381,9 +369,7 @@ impl Account {
     pub(crate) fn usage(&self) -> Usage {
         let part = |domain: Domain| {
             let account = self.domain(domain);
-            // For a reader elsewhere that saw more given back than taken.
-            let bytes = Some(account.live()).filter(|live| live.cast_signed() >= 0).unwrap_or_default();
-            DomainUsage { bytes, blocks: account.blocks(), peak: get(&account.peak) }
+            DomainUsage { bytes: account.live(), blocks: account.blocks(), peak: get(&account.peak) }
         };
         Usage {
             raw: part(Domain::Raw),

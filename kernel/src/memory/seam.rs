@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, ptr, ptr::NonNull};
+use core::{alloc::Layout, ops::Range, ptr, ptr::NonNull};
 
 use crate::{
     host::{Heap, HeapState, Host},
@@ -33,11 +33,32 @@ impl<H: Host> InterpreterSlot<H> {
         Asker { domain, interpreter: self.head.id.get() }
     }
 
+    /// A block of the interpreter's heap, charged to `domain`, where neither the account nor the heap needs a closer
+    /// look. `region` is the raw domain's.
+    ///
+    /// # Safety
+    /// This thread holds this interpreter's GIL.
+    #[inline(always)]
+    pub(crate) unsafe fn allocate_at_hand(
+        &self,
+        region: impl FnOnce() -> Option<Range<usize>>,
+        domain: Domain,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        let live = self.head.account.room(domain, layout.size())?;
+        // SAFETY: the caller holds the GIL; where there is room the heap is this interpreter's own.
+        let block = unsafe { (*self.own_heap.get()).allocate_at_hand(layout) }?;
+        if !is_in_place(block, layout, region()) {
+            return None;
+        }
+        self.head.account.take(domain, live);
+        Some(block)
+    }
+
     /// A block of the interpreter's heap, charged to `domain`. Near the limit `thread` is told.
     ///
     /// # Safety
     /// This thread holds this interpreter's GIL, through `thread`. `raw` is its runtime's raw domain.
-    #[inline(always)]
     pub(crate) unsafe fn allocate(
         &self,
         raw: RawDomain<'_, H::Raw>,
@@ -45,25 +66,22 @@ impl<H: Host> InterpreterSlot<H> {
         domain: Domain,
         layout: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
-        if self.head.account.has_room(domain, layout.size()) {
-            // SAFETY: the caller holds the GIL; where there is room the heap is this interpreter's own.
-            let heap = unsafe { &mut *self.own_heap.get() };
-            if let Some(block) = heap.allocate_at_hand(layout)
-                && is_in_place(block, layout, raw.region())
-            {
-                self.head.account.take(domain, layout.size());
-                return Ok(block);
+        // SAFETY: passed on.
+        unsafe {
+            match self.allocate_at_hand(|| raw.region(), domain, layout) {
+                Some(block) => Ok(block),
+                None => self.allocate_slowly(raw, thread, domain, layout),
             }
         }
-        // SAFETY: passed on.
-        unsafe { self.allocate_slowly(raw, thread, domain, layout) }
     }
 
+    /// As [`allocate`](Self::allocate), where nothing is at hand.
+    ///
     /// # Safety
     /// As for [`allocate`](Self::allocate).
     #[cold]
     #[inline(never)]
-    unsafe fn allocate_slowly(
+    pub(crate) unsafe fn allocate_slowly(
         &self,
         raw: RawDomain<'_, H::Raw>,
         thread: &ThreadSlot,
@@ -73,10 +91,10 @@ impl<H: Host> InterpreterSlot<H> {
         let requested = layout.size();
         let refuse = |cause| AllocError { domain, requested, cause };
         let account = &self.head.account;
-        if account.has_room(domain, requested) {
+        if let Some(live) = account.room(domain, requested) {
             // SAFETY: passed on.
             let block = unsafe { self.allocate_uncharged(raw, domain, layout) }.map_err(refuse)?;
-            account.take(domain, requested);
+            account.take(domain, live);
             return Ok(block);
         }
         let admitted = account.admit(requested).map_err(refuse)?;
@@ -107,11 +125,30 @@ impl<H: Host> InterpreterSlot<H> {
         Ok(unsafe { self.tenant.admit(block, whole, offset, domain) })
     }
 
+    /// Gives a block back, where the heap needs no closer look. Answers whether it did.
+    ///
+    /// # Safety
+    /// This thread holds this interpreter's GIL. `block` came from [`allocate`](Self::allocate) with the same domain and
+    /// layout, and is live.
+    #[inline(always)]
+    pub(crate) unsafe fn deallocate_at_hand(
+        &self,
+        domain: Domain,
+        block: NonNull<u8>,
+        layout: Layout,
+    ) -> bool {
+        // SAFETY: the caller holds the GIL; the block is this heap's, for it owns one.
+        let is_back = unsafe { self.owns_heap() && (*self.own_heap.get()).deallocate_at_hand(block, layout) };
+        if is_back {
+            self.head.account.give(domain, layout.size());
+        }
+        is_back
+    }
+
     /// Gives a block back.
     ///
     /// # Safety
-    /// As for [`allocate`](Self::allocate); `block` came from it with the same domain and layout, and is live.
-    #[inline(always)]
+    /// As for [`deallocate_at_hand`](Self::deallocate_at_hand). `raw` is the runtime's raw domain.
     pub(crate) unsafe fn deallocate(
         &self,
         raw: RawDomain<'_, H::Raw>,
@@ -119,29 +156,36 @@ impl<H: Host> InterpreterSlot<H> {
         block: NonNull<u8>,
         layout: Layout,
     ) {
-        // SAFETY: the caller holds the GIL; block and layout are the ones of the allocation.
+        // SAFETY: passed on.
         unsafe {
-            if !self.owns_heap() {
-                return self.dismiss(raw, domain, block, layout);
+            if !self.deallocate_at_hand(domain, block, layout) {
+                self.deallocate_slowly(raw, domain, block, layout);
             }
-            self.head.account.give(domain, layout.size());
-            (*self.own_heap.get()).deallocate_for(raw, block, layout, self.asker(domain));
         }
     }
 
-    /// Gives a block in main's heap back.
+    /// As [`deallocate`](Self::deallocate), where it takes a closer look.
     ///
     /// # Safety
     /// As for [`deallocate`](Self::deallocate).
     #[cold]
     #[inline(never)]
-    unsafe fn dismiss(&self, raw: RawDomain<'_, H::Raw>, domain: Domain, block: NonNull<u8>, layout: Layout) {
+    pub(crate) unsafe fn deallocate_slowly(
+        &self,
+        raw: RawDomain<'_, H::Raw>,
+        domain: Domain,
+        block: NonNull<u8>,
+        layout: Layout,
+    ) {
         self.head.account.give(domain, layout.size());
-        if let Some((whole, offset)) = Tenant::extend(layout) {
-            // SAFETY: passed on.
-            unsafe {
+        let asker = self.asker(domain);
+        // SAFETY: the caller holds the GIL; block and layout are the ones of the allocation.
+        unsafe {
+            if self.owns_heap() {
+                (*self.own_heap.get()).deallocate_for(raw, block, layout, asker);
+            } else if let Some((whole, offset)) = Tenant::extend(layout) {
                 let block = self.tenant.dismiss(block, offset);
-                self.heap().deallocate_for(raw, block, whole, self.asker(domain));
+                self.heap().deallocate_for(raw, block, whole, asker);
             }
         }
     }

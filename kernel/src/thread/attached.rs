@@ -157,8 +157,20 @@ impl<'i, H: Host> Attached<'i, H> {
     /// block from the heap too, so that the end finds it.
     #[inline]
     pub fn allocate(&self, domain: Domain, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        let region = || self.rt().raw().region();
         // SAFETY: [T1] the token proves that this thread holds the GIL.
-        unsafe { self.slot().allocate(self.rt().raw(), self.thread(), domain, layout) }
+        match unsafe { self.slot().allocate_at_hand(region, domain, layout) } {
+            Some(block) => Ok(block),
+            None => self.allocate_slowly(domain, layout),
+        }
+    }
+
+    /// A call of its own, so that what only this needs is not loaded before.
+    #[cold]
+    #[inline(never)]
+    fn allocate_slowly(&self, domain: Domain, layout: Layout) -> Result<NonNull<u8>, AllocError> {
+        // SAFETY: [T1].
+        unsafe { self.slot().allocate_slowly(self.rt().raw(), self.thread(), domain, layout) }
     }
 
     /// Gives a block back.
@@ -169,7 +181,22 @@ impl<'i, H: Host> Attached<'i, H> {
     #[inline]
     pub unsafe fn deallocate(&self, domain: Domain, block: NonNull<u8>, layout: Layout) {
         // SAFETY: [T1]; the rest is passed on.
-        unsafe { self.slot().deallocate(self.rt().raw(), domain, block, layout) }
+        unsafe {
+            if !self.slot().deallocate_at_hand(domain, block, layout) {
+                self.deallocate_slowly(domain, block, layout);
+            }
+        }
+    }
+
+    /// As [`allocate_slowly`](Self::allocate_slowly).
+    ///
+    /// # Safety
+    /// As for [`deallocate`](Self::deallocate).
+    #[cold]
+    #[inline(never)]
+    unsafe fn deallocate_slowly(&self, domain: Domain, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: [T1]; the rest is passed on.
+        unsafe { self.slot().deallocate_slowly(self.rt().raw(), domain, block, layout) }
     }
 
     /// Makes a block larger or smaller: where it lies, if the heap can, or else somewhere else. The block that is
