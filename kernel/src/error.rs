@@ -14,7 +14,7 @@ errors! {
         /// An own heap needs the extension check.
         OwnHeapWithoutExtensionCheck = 0x0101 => "config: use_main_obmalloc is off but check_multi_interp_extensions is off too; extensions that are not made for several interpreters would share objects across heaps: switch the check on, or use main's heap",
         /// Main's heap is protected by main's GIL only.
-        OwnGilWithMainHeap = 0x0102 => "config: gil is own but use_main_obmalloc is on; main's heap is protected by main's GIL only: use an own heap, or share the GIL",
+        OwnGilWithMainHeap = 0x0102 => "config: gil is own but use_main_obmalloc is on; main's heap is protected by main's GIL only, on this host: use an own heap, share the GIL, or take a host with a shared heap",
         /// The value of `gil` has no meaning.
         UnknownGil = 0x0103 => "config: gil has a value without meaning: use default (0), shared (1) or own (2)",
         /// The memory limit is below what the interpreter itself takes.

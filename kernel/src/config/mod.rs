@@ -56,7 +56,8 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Main's heap serves this interpreter too. It is protected by main's GIL, so the GIL must be shared.
+    /// Main's heap serves this interpreter too. It is protected by main's GIL, so the GIL must be shared; unless the
+    /// host's heap is a [`SharedHeap`](crate::host::SharedHeap).
     use_main_obmalloc / with_use_main_obmalloc: bool,
     /// Forking the process is allowed.
     allow_fork / with_allow_fork: bool,

@@ -3,7 +3,10 @@
 
 use core::{alloc::Layout, ops::Range, ptr::NonNull};
 
-use crate::memory::{AllocCause, Asker, RawDomain};
+use crate::{
+    host::Sharing,
+    memory::{AllocCause, Asker, RawDomain},
+};
 
 /// A backend has no block of the asked size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +62,19 @@ pub enum HeapState {
 
 /// The heap of one interpreter: its mem and object domains (SPEC M1, M3).
 ///
-/// The kernel calls it only while the GIL of its owner is held, so it needs no atomics. It takes what it
-/// needs from the raw domain, which is handed in at every call, and whose answers are checked already.
+/// The kernel calls it only while the GIL of its owner is held, so it needs no atomics; a
+/// [`SharedHeap`](crate::host::SharedHeap) is the exception. It takes what it needs from the raw domain, which is handed
+/// in at every call, and whose answers are checked already.
 ///
 /// # Safety
 /// * A block that was returned stays valid, at its place, and overlaps no other live block until it is
 ///   deallocated or the heap is swept, also when the heap value moves.
 /// * `Drop` of a heap that was not swept may leak but must not free blocks that are live.
-pub unsafe trait Heap<R: RawAlloc>: Send + 'static {
+pub unsafe trait Heap<R: RawAlloc>: Sized + Send + 'static {
+    /// How several threads use one heap of this type at the same time: [`Sharing::of`] where it is a
+    /// [`SharedHeap`]. Where it is `None`, nothing of the difference is left in the kernel.
+    const SHARING: Option<Sharing<Self, R>> = None;
+
     /// A heap that owns nothing yet.
     fn new() -> Self;
 

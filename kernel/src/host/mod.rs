@@ -8,12 +8,14 @@ mod clock;
 mod lock;
 mod memory;
 mod park;
+mod sharing;
 mod slot;
 
 pub use clock::{Clock, NoClock};
 pub use lock::{RawGil, RawGilFair, RawGilTimed, RawLock};
 pub use memory::{Exhausted, Heap, HeapState, RawAlloc};
 pub use park::{NoPark, Park, Wake};
+pub use sharing::{SharedHeap, Sharing};
 pub use slot::CurrentSlot;
 
 use crate::gil::GilPolicy;

@@ -78,7 +78,7 @@ impl<H: Host> Runtime<H> {
         if Session::attached::<H>().is_some() {
             return Err(CreateError::AlreadyAttached);
         }
-        config.validate()?;
+        config.validate_on::<H>()?;
         /// For an observer that panics.
         struct Undo<'a, 'rt, H: Host>(&'a ThreadState<'rt, H>);
         impl<H: Host> Drop for Undo<'_, '_, H> {
@@ -126,6 +126,7 @@ impl<H: Host> Runtime<H> {
 
         let place = Place { rt: self, interpreter, thread };
         let roll_back = RollBack(place);
+        place.share_heap();
         if let Some(deadline) = config.deadline() {
             self.arm(interpreter, deadline).map_err(|_| ConfigError::DurationTooLong)?;
         }

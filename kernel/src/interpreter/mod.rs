@@ -7,6 +7,7 @@ mod handle;
 mod head;
 mod id;
 mod port;
+mod share;
 mod slot;
 pub(crate) mod word;
 

@@ -28,7 +28,8 @@ pub(crate) struct InterpreterSlot<H: Host> {
     pub(crate) own_gil: Gil<H>,
     /// const: the slot whose GIL this interpreter uses: its own, or main's.
     pub(crate) gil_of: Cell<*const InterpreterSlot<H>>,
-    /// GIL: used by this interpreter if it has its own heap, unused otherwise.
+    /// GIL: used by this interpreter if it has its own heap, unused otherwise. Main's may be used under other GILs too
+    /// where it can be shared: [M4].
     pub(crate) own_heap: UnsafeCell<H::Heap>,
     /// const: the slot whose heap this interpreter uses: its own, or main's.
     pub(crate) heap_of: Cell<*const InterpreterSlot<H>>,
@@ -51,7 +52,8 @@ pub(crate) struct InterpreterSlot<H: Host> {
 }
 
 // SAFETY: each field's rule (const, lock, GIL; docs/soundness/slots.md) orders its accesses; locks, GILs, heaps and what
-// else the host supplies here may be used from any thread in turn (bounds of their traits).
+// else the host supplies here may be used from any thread in turn (bounds of their traits), and a heap that is used by
+// several at once is a `SharedHeap`, which is `Sync`.
 unsafe impl<H: Host> Sync for InterpreterSlot<H> {}
 
 impl<H: Host> InterpreterSlot<H> {
@@ -83,6 +85,13 @@ impl<H: Host> InterpreterSlot<H> {
     /// Whether it has its own heap.
     pub(crate) fn owns_heap(&self) -> bool {
         ptr::eq(self.heap_of.get(), self)
+    }
+
+    /// The slot of main, if this interpreter uses main's heap under another GIL than main's.
+    pub(crate) fn shares_heap_of(&self) -> Option<&Self> {
+        // SAFETY: set at creation to this slot or main's, both of which are type-stable.
+        let owner = unsafe { &*self.heap_of.get() };
+        (!ptr::eq(owner.gil(), self.gil())).then_some(owner)
     }
 
     /// The slot around a head.

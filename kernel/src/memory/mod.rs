@@ -5,6 +5,7 @@ mod domain;
 mod ledger;
 mod limits;
 mod raw;
+mod reach;
 mod seam;
 mod tenant;
 mod transit;

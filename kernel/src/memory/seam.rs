@@ -5,11 +5,12 @@
 use core::{alloc::Layout, ops::Range, ptr, ptr::NonNull};
 
 use crate::{
-    host::{Heap, HeapState, Host},
+    host::{HeapState, Host},
     interpreter::InterpreterSlot,
     memory::{
         AllocCause, AllocError, Asker, Domain, RawDomain,
         raw::{check, is_in_place},
+        reach::Reach,
         tenant::Tenant,
     },
     thread::slot::ThreadSlot,
@@ -19,12 +20,22 @@ impl<H: Host> InterpreterSlot<H> {
     /// The heap in use.
     ///
     /// # Safety
-    /// This thread holds this interpreter's GIL, and the answer is dropped before anything else asks.
-    #[allow(clippy::mut_from_ref)]
-    unsafe fn heap(&self) -> &mut H::Heap {
-        // SAFETY: the heap in use is protected by the GIL in use: an own heap by this interpreter's GIL, main's
-        // heap by main's GIL, which C3 makes such an interpreter share. Backends do not call the kernel.
-        unsafe { &mut *(*self.heap_of.get()).own_heap.get() }
+    /// This thread holds this interpreter's GIL until the answer is dropped.
+    #[inline(always)]
+    unsafe fn heap(&self) -> Reach<'_, H::Heap, H::Raw> {
+        // SAFETY: [M4]: an own heap is protected by this interpreter's GIL. Main's is protected by main's GIL, which
+        // C3 makes an interpreter in it share; or it can be shared, and was told so when this interpreter was created.
+        unsafe { Reach::new(&(*self.heap_of.get()).own_heap) }
+    }
+
+    /// As [`heap`](Self::heap), where it is this interpreter's own.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn own_heap(&self) -> Reach<'_, H::Heap, H::Raw> {
+        // SAFETY: [M4]: an own heap is protected by this interpreter's GIL.
+        unsafe { Reach::new(&self.own_heap) }
     }
 
     /// This interpreter, as it is named to its heap. Where the heap does not look, nothing is left of it.
@@ -47,7 +58,7 @@ impl<H: Host> InterpreterSlot<H> {
     ) -> Option<NonNull<u8>> {
         let live = self.head.account.room(domain, layout.size())?;
         // SAFETY: the caller holds the GIL; where there is room the heap is this interpreter's own.
-        let block = unsafe { (*self.own_heap.get()).allocate_at_hand(layout) }?;
+        let block = unsafe { self.own_heap().allocate_at_hand(layout) }?;
         if !is_in_place(block, layout, region()) {
             return None;
         }
@@ -117,10 +128,10 @@ impl<H: Host> InterpreterSlot<H> {
         let heap = unsafe { self.heap() };
         let asker = self.asker(domain);
         if self.owns_heap() {
-            return check(heap.allocate_for(raw, layout, asker)?, layout, raw.region());
+            return check(heap.allocate(raw, layout, asker)?, layout, raw.region());
         }
         let (whole, offset) = Tenant::extend(layout).ok_or(AllocCause::TooLarge)?;
-        let block = check(heap.allocate_for(raw, whole, asker)?, whole, raw.region())?;
+        let block = check(heap.allocate(raw, whole, asker)?, whole, raw.region())?;
         // SAFETY: the block is fresh and was allocated for `whole`.
         Ok(unsafe { self.tenant.admit(block, whole, offset, domain) })
     }
@@ -138,7 +149,7 @@ impl<H: Host> InterpreterSlot<H> {
         layout: Layout,
     ) -> bool {
         // SAFETY: the caller holds the GIL; the block is this heap's, for it owns one.
-        let is_back = unsafe { self.owns_heap() && (*self.own_heap.get()).deallocate_at_hand(block, layout) };
+        let is_back = unsafe { self.owns_heap() && self.own_heap().deallocate_at_hand(block, layout) };
         if is_back {
             self.head.account.give(domain, layout.size());
         }
@@ -182,10 +193,10 @@ impl<H: Host> InterpreterSlot<H> {
         // SAFETY: the caller holds the GIL; block and layout are the ones of the allocation.
         unsafe {
             if self.owns_heap() {
-                (*self.own_heap.get()).deallocate_for(raw, block, layout, asker);
+                self.own_heap().deallocate(raw, block, layout, asker);
             } else if let Some((whole, offset)) = Tenant::extend(layout) {
                 let block = self.tenant.dismiss(block, offset);
-                self.heap().deallocate_for(raw, block, whole, asker);
+                self.heap().deallocate(raw, block, whole, asker);
             }
         }
     }
@@ -303,7 +314,7 @@ impl<H: Host> InterpreterSlot<H> {
                 return heap.sweep(raw);
             }
             while let Some((block, whole, domain)) = self.tenant.evict() {
-                heap.deallocate_for(raw, block, whole, self.asker(domain));
+                heap.deallocate(raw, block, whole, self.asker(domain));
             }
         }
     }

@@ -23,7 +23,7 @@ impl Link {
 }
 
 /// Invariant [M2]: the list holds exactly the live blocks that went through `admit` and not yet through
-/// `dismiss`; it is touched under the GIL of the heap's owner only.
+/// `dismiss`; it is touched under the GIL of its interpreter only.
 pub(crate) struct Tenant {
     first: Cell<*mut Link>,
 }
