@@ -1,6 +1,6 @@
 //! `Machine`: one without an operating system, simulated. Threads stand for cores; everything else is what a firmware
-//! would use: spin locks, fixed memory, a wrapping 32-bit counter, no way to sleep. `BareHost` has one region, and
-//! `PoolHost` (in `pools.rs`) has pools of fixed blocks.
+//! would use: spin locks, fixed memory, a wrapping 32-bit counter, no way to sleep. `BareHost` has one region,
+//! `PoolHost` (in `pools.rs`) has pools of fixed blocks, and `OneHeapHost` (in `one_heap.rs`) one heap for all.
 #![allow(unsafe_code)]
 
 use core::{
@@ -20,7 +20,7 @@ use archipelago_alloc_slab::SmallHeap;
 use archipelago_kernel::{
     Host,
     gil::Blocking,
-    host::{Clock, CurrentSlot, Exhausted, NoPark, RawAlloc},
+    host::{Clock, CurrentSlot, Exhausted, Heap, NoPark, RawAlloc},
 };
 use archipelago_locks::SpinLock;
 
@@ -182,24 +182,24 @@ static CYCLES: AtomicU64 = AtomicU64::new(1 << 32);
 /// Apart from those of the other hosts in the program, and dense: tables are as long as the largest.
 static INDEXES: AtomicUsize = AtomicUsize::new(256);
 
-/// A machine whose memory is `R`. Deadlines are seen when somebody calls `tick`, as from a timer interrupt's bottom half.
+/// A machine whose memory is `R` and whose heaps are `T`. Deadlines are seen when somebody calls `tick`, as from a timer interrupt's bottom half.
 #[derive(Default)]
-pub struct Machine<R> {
+pub struct Machine<R, T = SmallHeap> {
     clock: Ticks,
-    _memory: PhantomData<fn() -> R>,
+    _memory: PhantomData<fn() -> (R, T)>,
 }
 
 /// The machine with one region.
 pub type BareHost = Machine<BareRaw>;
 
-impl<R> Machine<R> {
+impl<R, T> Machine<R, T> {
     /// A host whose clock wraps soon.
     pub const fn new() -> Self {
         Machine { clock: Ticks::new(), _memory: PhantomData }
     }
 
     /// Runs `f` as an interrupt handler on this core.
-    pub fn handler<T>(f: impl FnOnce() -> T) -> T {
+    pub fn handler<O>(f: impl FnOnce() -> O) -> O {
         struct Leave(bool);
         impl Drop for Leave {
             fn drop(&mut self) {
@@ -211,14 +211,14 @@ impl<R> Machine<R> {
     }
 }
 
-impl<R: RawAlloc> Host for Machine<R> {
+impl<R: RawAlloc, T: Heap<R>> Host for Machine<R, T> {
     type Lock = SpinLock<YieldingCore>;
     type Gil = SpinLock<YieldingCore>;
     type GilPolicy = Blocking;
     type Park = NoPark;
     type Clock = Ticks;
     type Raw = R;
-    type Heap = SmallHeap;
+    type Heap = T;
     type Slot = CoreSlot;
 
     fn clock(&self) -> &Ticks {

@@ -4,12 +4,18 @@ use core::time::Duration;
 
 use archipelago::StdHost;
 use archipelago_alloc_system::SystemRaw;
-use archipelago_kernel::{Host, Runtime, host::RawLock};
+use archipelago_kernel::{
+    Host, Runtime,
+    host::{Heap, RawLock},
+};
 
-use crate::{BareHost, BareRaw, LeasedPools, PoolHost};
+use crate::{BareHost, BareRaw, LeasedPools, OneHeapHost, PoolHost};
 
 /// A host under test.
 pub trait TestHost: Host {
+    /// Main's heap may be used under another GIL than main's.
+    const ONE_HEAP: bool = <Self::Heap as Heap<Self::Raw>>::SHARING.is_some();
+
     /// A fresh runtime with enough memory, not initialized.
     fn fresh() -> Runtime<Self>;
 
@@ -63,6 +69,24 @@ impl TestHost for BareHost {
 
     fn in_handler<R>(f: impl FnOnce() -> R) -> Option<R> {
         Some(BareHost::handler(f))
+    }
+}
+
+impl TestHost for OneHeapHost {
+    fn fresh() -> Runtime<Self> {
+        Runtime::new(OneHeapHost::new(), BareRaw::on_a_region(), RawLock::new())
+    }
+
+    fn pass(runtime: &Runtime<Self>, time: Duration) {
+        runtime.host().clock().advance(time);
+    }
+
+    fn raw_in_use(runtime: &Runtime<Self>) -> Option<usize> {
+        Some(runtime.raw().backend().used())
+    }
+
+    fn in_handler<R>(f: impl FnOnce() -> R) -> Option<R> {
+        Some(OneHeapHost::handler(f))
     }
 }
 

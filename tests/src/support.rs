@@ -12,7 +12,7 @@ use std::{
 
 use archipelago_kernel::{
     Attached, Host, InterpreterId, Runtime,
-    config::InterpreterConfig,
+    config::{GilChoice, InterpreterConfig},
     eval::{PendingCall, PendingFailed},
     interpreter::Whence,
     memory::Ledger,
@@ -59,6 +59,16 @@ pub fn presets() -> [InterpreterConfig; 2] {
     [InterpreterConfig::isolated(), InterpreterConfig::legacy()]
 }
 
+/// A config for each of PEP 684's three strategies, as far as the host has them: an own heap, main's under one GIL, and
+/// main's under a GIL of its own.
+pub fn strategies<H: TestHost>() -> Vec<InterpreterConfig> {
+    let mut configs = presets().to_vec();
+    if H::ONE_HEAP {
+        configs.push(InterpreterConfig::legacy().with_gil(GilChoice::Own));
+    }
+    configs
+}
+
 /// Nothing of the heap is in use.
 #[track_caller]
 pub fn assert_empty<H: Host>(cx: &Attached<'_, H>) {
@@ -67,10 +77,10 @@ pub fn assert_empty<H: Host>(cx: &Attached<'_, H>) {
     assert_eq!((usage.object.bytes, usage.object.blocks), (0, 0), "object");
 }
 
-/// Runs `test` attached to a new interpreter of each preset, which must come out empty.
+/// Runs `test` attached to a new interpreter of each strategy, which must come out empty.
 pub fn in_each<H: TestHost>(test: impl for<'i> Fn(&mut Attached<'i, H>)) {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         state
             .attach(|cx| {

@@ -18,6 +18,11 @@ macro_rules! conformance {
                 archipelago_tests::suite::$suite::$test::<archipelago_tests::PoolHost>()
             })+ })+
         }
+        mod one_heap_host {
+            $(mod $suite { $(#[test] fn $test() {
+                archipelago_tests::suite::$suite::$test::<archipelago_tests::OneHeapHost>()
+            })+ })+
+        }
     };
 }
 

@@ -25,7 +25,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Drops, Noisy, assert_empty, in_each, presets, scaled, throw},
+    support::{Drops, Noisy, assert_empty, in_each, scaled, strategies, throw},
 };
 
 /// SPEC: M5, M6, M11
@@ -316,7 +316,7 @@ fn all<'i, H: Host>(cx: &Attached<'i, H>, drops: &Drops) -> All<'i> {
 /// SPEC: M5, M10, T6
 pub fn dropping_a_container_waits_for_the_token<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let mut other = rt.create(&config, None).unwrap();
         state
@@ -368,7 +368,7 @@ pub fn dropping_a_container_waits_for_the_token<H: TestHost>() {
 /// SPEC: M5, L11
 pub fn what_is_forgotten_goes_at_the_end<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let (_, drops) = Noisy::new();
         let before = drops.count();
@@ -459,7 +459,7 @@ impl Family for NodeFamily {
 /// SPEC: M5, O1, T6
 pub fn containers_lie_in_objects<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let (noisy, drops) = Noisy::new();
         let name = state

@@ -17,7 +17,9 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Gate, Noisy, Scribe, Told, create, current, list_all, numbers, presets, scaled, until},
+    support::{
+        Gate, Noisy, Scribe, Told, create, current, list_all, numbers, presets, scaled, strategies, until,
+    },
 };
 
 /// SPEC: R4
@@ -63,7 +65,7 @@ pub fn finalization_gives_all_memory_back_on_drop<H: TestHost>() {
 /// SPEC: L10, L3
 pub fn from_the_begin_of_the_end_everything_answers_finalizing<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let id = state.interpreter();
         let interpreter = rt.interpreter(id).unwrap();
@@ -103,7 +105,7 @@ pub fn from_the_begin_of_the_end_everything_answers_finalizing<H: TestHost>() {
 pub fn the_last_one_out_completes_the_end<H: TestHost>() {
     let rt = H::started();
     let scribe = Scribe::of(&rt);
-    for config in presets() {
+    for config in strategies::<H>() {
         let id = create(&rt, &config);
         let interpreter = rt.interpreter(id).unwrap();
         let n = scaled(4, 3);
@@ -153,7 +155,7 @@ pub fn the_last_one_out_completes_the_end<H: TestHost>() {
 /// CPython: test_embed.test_gilstate_after_finalization
 pub fn a_thread_that_sleeps_detached_with_a_reference_on_its_stack<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let id = create(&rt, &config);
         let (noisy, drops) = Noisy::new();
         let asleep = Gate::new();
@@ -228,7 +230,7 @@ pub fn an_end_that_was_left_can_be_taken_over<H: TestHost>() {
 /// SPEC: L10
 pub fn the_end_wakes_those_who_wait<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let id = create(&rt, &config);
         let n = scaled(4, 2);
         let (arrived, arrivals) = channel();
@@ -363,7 +365,7 @@ impl<H: Host> Guest<H> for Slow {
 
 /// SPEC: R4, L1
 pub fn finalization_waits_for_an_interpreter_that_is_being_created<H: TestHost>() {
-    for config in presets() {
+    for config in strategies::<H>() {
         let rt = H::started();
         let (begun, go_on) = (Gate::new(), Gate::new());
         thread::scope(|s| {

@@ -12,7 +12,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Gate, create, current, list_all, numbers, presets, scaled},
+    support::{Gate, create, current, list_all, numbers, scaled, strategies},
 };
 
 /// SPEC: R2
@@ -212,7 +212,7 @@ pub fn create_in_another_thread<H: TestHost>() {
 /// CPython: test__interpreters.CreateTests.test_in_threaded_subinterpreter
 pub fn create_in_a_subinterpreter<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let before = list_all(&rt);
         let mut outer = rt.create(&config, None).unwrap();
         let inner = outer.attach(|cx| cx.detach(|| create(&rt, &config))).unwrap();
@@ -231,7 +231,7 @@ pub fn create_in_a_subinterpreter<H: TestHost>() {
 /// SPEC: L1
 pub fn create_answers_a_detached_thread_state<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state: ThreadState<'_, H> = rt.create(&config, None).unwrap();
         assert_eq!(current::<H>(), None, "nothing is attached");
         let interpreter = rt.interpreter(state.interpreter()).unwrap();
@@ -248,7 +248,7 @@ pub fn create_wants_nothing_attached<H: TestHost>() {
     let before = list_all(&rt);
     state
         .attach(|cx| {
-            for config in presets() {
+            for config in strategies::<H>() {
                 assert_eq!(rt.create(&config, None).err(), Some(CreateError::AlreadyAttached));
                 let lent = cx.call_out(|| rt.create(&config, None).err());
                 assert_eq!(lent, Some(CreateError::AlreadyAttached), "the GIL is still held");
@@ -277,7 +277,7 @@ pub fn the_legacy_interpreter_shares_with_main<H: TestHost>() {
 pub fn after_the_end_nothing_of_it_is_left<H: TestHost>() {
     let rt = H::started();
     let main = rt.main().unwrap();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut first = rt.create(&config, None).unwrap();
         let id = first.interpreter();
         let interpreter = rt.interpreter(id).unwrap();
@@ -399,10 +399,10 @@ pub fn two_hundred_threads_create_at_the_same_instant<H: TestHost>() {
     let rt = H::started();
     let n = scaled(200, 6);
     let start = Barrier::new(n);
-    let configs = presets();
+    let configs = strategies::<H>();
     thread::scope(|s| {
         for k in 0..n {
-            let (rt, start, config) = (&rt, &start, &configs[k % 2]);
+            let (rt, start, config) = (&rt, &start, &configs[k % configs.len()]);
             s.spawn(move || {
                 start.wait();
                 let mut state = rt.create(config, None).unwrap();
@@ -426,13 +426,13 @@ pub fn two_hundred_threads_create_at_the_same_instant<H: TestHost>() {
 
 /// SPEC: L15, L10
 pub fn threads_create_run_and_end_over_and_over<H: TestHost>() {
-    let rt = H::started();
+    let (rt, configs) = (H::started(), strategies::<H>());
     thread::scope(|s| {
         for k in 0..scaled(8, 3) {
-            let rt = &rt;
+            let (rt, configs) = (&rt, &configs);
             s.spawn(move || {
                 for round in 0..scaled(50, 3) {
-                    let config = &presets()[(k + round) % 2];
+                    let config = &configs[(k + round) % configs.len()];
                     let mut state = rt.create(config, None).unwrap();
                     let id = state.interpreter();
                     state
@@ -463,7 +463,7 @@ pub fn threads_create_run_and_end_over_and_over<H: TestHost>() {
 pub fn of_many_that_end_it_one_does<H: TestHost>() {
     let rt = H::started();
     let n = scaled(16, 4);
-    for config in presets() {
+    for config in strategies::<H>() {
         let id = create(&rt, &config);
         let start = Barrier::new(n);
         let ended = thread::scope(|s| {

@@ -15,7 +15,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{create, forever, presets, scaled},
+    support::{create, forever, presets, scaled, strategies},
 };
 
 fn layout(size: usize) -> Layout {
@@ -34,7 +34,7 @@ fn footprint<H: TestHost>() -> usize {
 /// SPEC: M6, C7
 pub fn the_reserve_is_for_the_handler<H: TestHost>() {
     let rt = H::started();
-    for preset in presets() {
+    for preset in strategies::<H>() {
         let base = footprint::<H>();
         let config = preset
             .with_memory_soft_limit(Some(base + 1000))
@@ -102,7 +102,7 @@ pub fn limits_change_but_never_below_what_is_live<H: TestHost>() {
         cx.set_memory_limits(MemoryLimits::none().with_hard(Some(hard))).map_err(|_| PendingFailed)
     }
     let rt = H::started();
-    for preset in presets() {
+    for preset in strategies::<H>() {
         let base = footprint::<H>();
         let mut state = rt.create(&preset, None).unwrap();
         let port = rt.interpreter(state.interpreter()).unwrap().port().unwrap();
@@ -166,7 +166,7 @@ impl<H: Host> Guest<H> for Watcher {
 /// SPEC: M6, E1
 pub fn near_the_limit_the_guest_is_told<H: TestHost>() {
     let rt = H::started();
-    for preset in presets() {
+    for preset in strategies::<H>() {
         let mut state = rt.create(&preset, Some(GuestTable::of::<Watcher>())).unwrap();
         TOLD.set(0);
         state
@@ -243,7 +243,7 @@ impl Plainly {
 /// SPEC: M6
 pub fn accounts_are_exact_in_any_order<H: TestHost>() {
     let rt = H::started();
-    for (seed, preset) in presets().into_iter().enumerate() {
+    for (seed, preset) in strategies::<H>().into_iter().enumerate() {
         let mut state = rt.create(&preset, None).unwrap();
         state
             .attach(|cx| {

@@ -11,7 +11,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Gate, create, presets, scaled, until},
+    support::{Gate, create, scaled, strategies, until},
 };
 
 fn layout(size: usize, align: usize) -> Layout {
@@ -57,7 +57,7 @@ pub fn the_raw_domain_wants_nothing_attached<H: TestHost>() {
 /// SPEC: M1, M6
 pub fn every_domain_is_charged_to_the_byte<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let interpreter = rt.interpreter(state.interpreter()).unwrap();
         state
@@ -96,7 +96,7 @@ pub fn every_domain_is_charged_to_the_byte<H: TestHost>() {
 /// SPEC: M1, M11
 pub fn no_bytes_and_large_alignments<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         state
             .attach(|cx| {
@@ -131,7 +131,7 @@ pub fn no_bytes_and_large_alignments<H: TestHost>() {
 /// SPEC: M5, M6
 pub fn a_limit_holds_to_the_byte<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let probe = create(&rt, &config);
         let footprint = rt.interpreter(probe).unwrap().usage().unwrap().bytes();
         let limit = footprint + 1000;
@@ -178,7 +178,7 @@ pub fn more_than_there_is_answers<H: TestHost>() {
         // Miri gives up where the system's allocator would answer.
         return;
     }
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         state
             .attach(|cx| {
@@ -201,7 +201,7 @@ pub fn more_than_there_is_answers<H: TestHost>() {
 /// SPEC: L11, M6
 pub fn the_ledger_is_exact<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut objects = 0;
         let mut state = rt.create(&config, None).unwrap();
         state
@@ -254,10 +254,10 @@ pub fn all_memory_goes_back<H: TestHost>() {
         rt.end(id, None).unwrap();
     };
     // The first round leaves slots for the next.
-    presets().iter().for_each(round);
+    strategies::<H>().iter().for_each(round);
     let in_use = H::raw_in_use(&rt);
     for _ in 0..3 {
-        presets().iter().for_each(round);
+        strategies::<H>().iter().for_each(round);
         assert_eq!(H::raw_in_use(&rt), in_use);
     }
 }
@@ -271,7 +271,7 @@ pub fn what_leaks_on_mains_heap_is_not_mains<H: TestHost>() {
     let usage = || bytes_and_blocks(&rt.interpreter(main).unwrap().usage().unwrap());
     let before = usage();
     let shared_gil = InterpreterConfig::isolated().with_gil(GilChoice::Shared);
-    for config in [InterpreterConfig::legacy(), shared_gil] {
+    for config in strategies::<H>().into_iter().chain([shared_gil]) {
         let mut state = rt.create(&config, None).unwrap();
         state.attach(|cx| (0..20).for_each(|n| _ = filled(cx, Domain::Object, 1 + n * 50))).unwrap();
         assert_eq!(usage(), before, "main's account does not move");
@@ -327,7 +327,7 @@ pub fn what_an_engine_took_elsewhere_is_charged<H: TestHost>() {
 /// SPEC: M5, M6
 pub fn a_wrong_discharge_is_not_a_crash<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         state
             .attach(|cx| {
