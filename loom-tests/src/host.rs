@@ -7,7 +7,7 @@ use core::{cell::Cell, marker::PhantomData, time::Duration};
 use archipelago_kernel::{
     Host,
     gil::{Blocking, GilPolicy, Interval},
-    host::RawGil,
+    host::{Heap, RawGil},
 };
 use loom::sync::atomic::AtomicUsize;
 
@@ -18,22 +18,22 @@ use crate::{
 };
 
 /// A host whose locks, waits and thread-locals are loom's, with one of the two kinds of GIL: [`LoomGil`] goes by the
-/// policy [`Blocking`], [`LoomTimedGil`] by [`Interval`].
-pub struct LoomHost<G = LoomGil> {
+/// policy [`Blocking`], [`LoomTimedGil`] by [`Interval`]. Its heaps are for one GIL each, or [`LoomOneHeap`](crate::LoomOneHeap).
+pub struct LoomHost<G = LoomGil, T = LoomHeap> {
     park: LoomPark,
     clock: LoomClock,
     cycles: AtomicU64,
-    gil: PhantomData<fn() -> G>,
+    of: PhantomData<fn() -> (G, T)>,
 }
 
-impl<G> LoomHost<G> {
+impl<G, T> LoomHost<G, T> {
     pub(crate) fn new() -> Self {
         let clock = LoomClock::new();
-        LoomHost { park: LoomPark::new(clock.clone()), clock, cycles: AtomicU64::new(1), gil: PhantomData }
+        LoomHost { park: LoomPark::new(clock.clone()), clock, cycles: AtomicU64::new(1), of: PhantomData }
     }
 }
 
-impl<G: RawGil> Host for LoomHost<G>
+impl<G: RawGil, T: Heap<LoomRaw>> Host for LoomHost<G, T>
 where
     Watched: GilPolicy<G>,
 {
@@ -43,7 +43,7 @@ where
     type Park = LoomPark;
     type Clock = LoomClock;
     type Raw = LoomRaw;
-    type Heap = LoomHeap;
+    type Heap = T;
     type Slot = LoomSlot;
 
     fn clock(&self) -> &LoomClock {

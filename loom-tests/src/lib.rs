@@ -21,9 +21,12 @@ pub use heard::Heard;
 #[cfg(archipelago_loom)]
 pub use host::{LoomHost, as_handler, handed_over, times_run_out};
 #[cfg(archipelago_loom)]
-pub use model::{Carry, Flag, Guarded, LoomRuntime, model, own_gil, port, second, shared_gil, timed_model};
+pub use model::{
+    Carry, Flag, Guarded, LoomRuntime, model, one_heap_model, own_gil, own_gil_in_mains_heap, port, second,
+    shared_gil, timed_model,
+};
 #[cfg(archipelago_loom)]
-pub use parts::{LoomGil, LoomHeap, LoomLock, LoomPark, LoomRaw, LoomSlot};
+pub use parts::{LoomGil, LoomHeap, LoomLock, LoomOneHeap, LoomPark, LoomRaw, LoomSlot};
 #[cfg(archipelago_loom)]
 pub use time::LoomClock;
 #[cfg(archipelago_loom)]

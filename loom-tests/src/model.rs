@@ -6,20 +6,20 @@ use std::{sync::Arc, time::Instant};
 
 use archipelago_kernel::{
     Host, Runtime, ThreadState,
-    config::InterpreterConfig,
+    config::{GilChoice, InterpreterConfig},
     gil::GilPolicy,
-    host::{RawGil, RawLock, Wake},
+    host::{Heap, RawGil, RawLock, Wake},
     interpreter::Port,
 };
 
 use crate::{
     host::{LoomHost, Watched},
-    parts::{LoomGil, LoomLock, LoomRaw},
+    parts::{LoomGil, LoomHeap, LoomLock, LoomOneHeap, LoomRaw},
     timed_gil::LoomTimedGil,
 };
 
 /// A runtime of the model, for as long as one execution of it runs.
-pub type LoomRuntime<G = LoomGil> = &'static Runtime<LoomHost<G>>;
+pub type LoomRuntime<G = LoomGil, T = LoomHeap> = &'static Runtime<LoomHost<G, T>>;
 
 /// Explores `body` over all interleavings within the preemption bound: `LOOM_MAX_PREEMPTIONS`, or 2. Each execution
 /// gets a new runtime, which is finalized and freed afterwards; the body joins its threads.
@@ -34,7 +34,12 @@ pub fn timed_model(name: &str, body: impl Fn(LoomRuntime<LoomTimedGil>) + Send +
     explore(name, body);
 }
 
-fn explore<G: RawGil>(name: &str, body: impl Fn(LoomRuntime<G>) + Send + Sync + 'static)
+/// As [`model`], with one heap that interpreters with GILs of their own may share.
+pub fn one_heap_model(name: &str, body: impl Fn(LoomRuntime<LoomGil, LoomOneHeap>) + Send + Sync + 'static) {
+    explore(name, body);
+}
+
+fn explore<G: RawGil, T: Heap<LoomRaw>>(name: &str, body: impl Fn(LoomRuntime<G, T>) + Send + Sync + 'static)
 where
     Watched: GilPolicy<G>,
 {
@@ -47,7 +52,7 @@ where
     let start = Instant::now();
     builder.check(move || {
         count.fetch_add(1, Ordering::Relaxed);
-        let rt = Box::into_raw(Box::new(Runtime::new(LoomHost::<G>::new(), LoomRaw, LoomLock::new())));
+        let rt = Box::into_raw(Box::new(Runtime::new(LoomHost::<G, T>::new(), LoomRaw, LoomLock::new())));
         // SAFETY: the box is freed below, when the body has joined its threads and dropped its handles.
         body(unsafe { &*rt });
         // SAFETY: it came from a box, and nobody refers to it any more.
@@ -66,6 +71,11 @@ pub fn own_gil<H: Host>(rt: &'static Runtime<H>) -> ThreadState<'static, H> {
 /// A new interpreter under main's GIL, in main's heap.
 pub fn shared_gil<H: Host>(rt: &'static Runtime<H>) -> ThreadState<'static, H> {
     rt.create(&InterpreterConfig::legacy(), None).unwrap()
+}
+
+/// A new interpreter with its own GIL, in main's heap.
+pub fn own_gil_in_mains_heap<H: Host>(rt: &'static Runtime<H>) -> ThreadState<'static, H> {
+    rt.create(&InterpreterConfig::legacy().with_gil(GilChoice::Own), None).unwrap()
 }
 
 /// A second thread state of the same interpreter.

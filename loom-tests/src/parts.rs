@@ -8,6 +8,7 @@ use core::{
     time::Duration,
 };
 
+use archipelago_alloc_shared::Shared;
 use archipelago_kernel::{
     host::{CurrentSlot, Exhausted, Heap, Park, RawAlloc, RawGil, RawLock},
     memory::{AllocCause, RawDomain},
@@ -131,6 +132,9 @@ unsafe impl RawAlloc for LoomRaw {
         unsafe { std::alloc::dealloc(block.as_ptr(), layout) }
     }
 }
+
+/// One heap for all: the real wrapper, whose flag loom sees, around the heap that checks its users.
+pub type LoomOneHeap = Shared<LoomHeap, LoomLock>;
 
 /// A heap that keeps a list. Two threads in it that nothing orders are a finding.
 pub struct LoomHeap {

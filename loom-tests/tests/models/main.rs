@@ -6,6 +6,7 @@ mod attach;
 mod deadline;
 mod end;
 mod guests;
+mod heap;
 mod interval;
 mod objects;
 mod panics;
