@@ -39,6 +39,15 @@ pub fn one_heap_model(name: &str, body: impl Fn(LoomRuntime<LoomGil, LoomOneHeap
     explore(name, body);
 }
 
+/// As [`one_heap_model`], with GILs that are waited for with a time limit: taking one orders nothing with whoever has
+/// another.
+pub fn timed_one_heap_model(
+    name: &str,
+    body: impl Fn(LoomRuntime<LoomTimedGil, LoomOneHeap>) + Send + Sync + 'static,
+) {
+    explore(name, body);
+}
+
 fn explore<G: RawGil, T: Heap<LoomRaw>>(name: &str, body: impl Fn(LoomRuntime<G, T>) + Send + Sync + 'static)
 where
     Watched: GilPolicy<G>,

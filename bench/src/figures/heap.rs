@@ -110,7 +110,7 @@ fn pairs(effort: Effort, size: u32) -> Result<Samples, Trouble> {
 }
 
 /// A value of one round for each of `parts`.
-fn per_part(mut samples: Samples, parts: usize) -> Samples {
+pub(super) fn per_part(mut samples: Samples, parts: usize) -> Samples {
     for value in samples.ours.iter_mut().chain(&mut samples.peer) {
         *value /= parts as f64;
     }

@@ -20,6 +20,7 @@ mod object;
 mod scaling;
 mod shared_gil;
 mod start;
+mod strategies;
 mod teardown;
 mod thread_state;
 
@@ -32,6 +33,7 @@ pub fn all() -> impl Iterator<Item = &'static Figure> {
         thread_state::FIGURES,
         object::FIGURES,
         heap::FIGURES,
+        strategies::FIGURES,
         teardown::FIGURES,
         idle::FIGURES,
         handover::FIGURES,

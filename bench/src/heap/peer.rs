@@ -8,14 +8,17 @@ use core::{
     ptr::{self, NonNull},
 };
 
-use archipelago::{Attached, kernel::memory::Domain};
+use archipelago::{
+    StdHost,
+    kernel::{Attached, Host, memory::Domain},
+};
 
 use super::{Bytes, Memory};
 
 /// An interpreter's object domain: accounts and limits on.
-pub struct Ours<'a, 'i>(pub &'a mut Attached<'i>);
+pub struct Ours<'a, 'i, H: Host = StdHost>(pub &'a mut Attached<'i, H>);
 
-impl Memory for Ours<'_, '_> {
+impl<H: Host> Memory for Ours<'_, '_, H> {
     #[inline(never)]
     fn take(&mut self, bytes: Bytes) -> *mut u8 {
         self.0.allocate(Domain::Object, bytes.layout()).map_or(ptr::null_mut(), NonNull::as_ptr)

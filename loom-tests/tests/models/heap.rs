@@ -1,15 +1,22 @@
 //! Group m: one heap for interpreters with GILs of their own.
+#![allow(unsafe_code)]
 
-use archipelago_kernel::{ThreadState, error::AttachError};
-use archipelago_loom_tests::{
-    Carry, LoomGil, LoomHost, LoomOneHeap, one_heap_model, own_gil_in_mains_heap, second, shared_gil,
+use core::alloc::Layout;
+
+use archipelago_kernel::{
+    Host, ThreadState,
+    error::AttachError,
+    host::{Heap, SharedHeap},
+    memory::{Asker, Domain},
 };
-use loom::thread;
-
-type Host = LoomHost<LoomGil, LoomOneHeap>;
+use archipelago_loom_tests::{
+    Carry, LoomOneHeap, LoomRaw, one_heap_model, own_gil_in_mains_heap, second, shared_gil,
+    timed_one_heap_model,
+};
+use loom::{sync::Arc, thread};
 
 /// A block taken and given back: two findings, if somebody else is in the heap.
-fn use_heap(state: &mut ThreadState<'static, Host>) -> Result<(), AttachError> {
+fn use_heap<H: Host>(state: &mut ThreadState<'static, H>) -> Result<(), AttachError> {
     state.attach(|cx| cx.alloc_plain(1_u32).ok().unwrap().release(cx))
 }
 
@@ -56,7 +63,7 @@ fn created_against_allocation_under_mains_gil() {
 /// SPEC: M3
 #[test]
 fn two_creators() {
-    one_heap_model("heap::two_creators", |rt| {
+    timed_one_heap_model("heap::two_creators", |rt| {
         let main = rt.initialize(None).unwrap().main();
         let mine = Carry::new(rt.thread_state(main).unwrap());
         let thread = thread::spawn(move || {
@@ -64,6 +71,36 @@ fn two_creators() {
             let _ = own_gil_in_mains_heap(rt);
         });
         assert_eq!(use_heap(&mut own_gil_in_mains_heap(rt)), Ok(()));
+        thread.join().unwrap();
+    });
+}
+
+/// Model 12: the wrapper alone: whoever finds the heap told comes after all that was done in it before.
+///
+/// SPEC: M3
+#[test]
+fn told_from_elsewhere() {
+    one_heap_model("heap::told_from_elsewhere", |rt| {
+        let asker = Asker { domain: Domain::Mem, interpreter: rt.initialize(None).unwrap().main() };
+        let heap = Arc::new(<LoomOneHeap as Heap<LoomRaw>>::new());
+        let use_it = move |heap: &LoomOneHeap| {
+            let layout = Layout::new::<u32>();
+            // SAFETY: one after the other until the heap is told, which the other thread asks for.
+            unsafe {
+                let block = heap.take(rt.raw(), layout, asker).unwrap();
+                heap.give(rt.raw(), block.cast(), layout, asker);
+            }
+        };
+        let theirs = Arc::clone(&heap);
+        let thread = thread::spawn(move || {
+            if SharedHeap::<LoomRaw>::is_shared(&*theirs) {
+                use_it(&theirs);
+            }
+        });
+        use_it(&heap);
+        // SAFETY: as above.
+        unsafe { SharedHeap::<LoomRaw>::share(&*heap) };
+        use_it(&heap);
         thread.join().unwrap();
     });
 }
