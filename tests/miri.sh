@@ -13,10 +13,11 @@ run() { # name, Miri's flags, what to test
 
 tests=(-p archipelago-tests)
 run "backends" "" -p archipelago-alloc-slab -p archipelago-alloc-linked-list -p archipelago-alloc-system -p archipelago-alloc-pool
+run "one heap for all; stacked borrows" "" -p archipelago-alloc-shared --test suite -- direct_locked:: four_threads
 run "misuse, traces and tables; stacked borrows" "" -p archipelago-alloc-hooks --test misuse --test trace --test dynamic
 run "wrappers of wrappers; stacked borrows" "" -p archipelago-alloc-hooks --test suite -- all_of_them:: trace_raw::four_threads
 run "out of memory, lying hosts, traps, the model; stacked borrows" "" "${tests[@]}" --test oom --test lying --test traps --test model
-run "statics and wrapped domains; stacked borrows" "" "${tests[@]}" --test statics --test wrapped
+run "statics, wrapped domains, one heap for all; stacked borrows" "" "${tests[@]}" --test statics --test wrapped --test one_heap
 # The bare host's region is one allocation, in which tree borrows are slow.
 run "conformance on the bare host; stacked borrows" "" "${tests[@]}" --test conformance bare_host
 run "conformance on the std host; tree borrows" "-Zmiri-tree-borrows" "${tests[@]}" --test conformance std_host

@@ -89,7 +89,7 @@ fn no_lock_before_the_first_that_needs_it() {
     assert_eq!(used(&mut rt.thread_state(main).unwrap()), 0, "until main ends");
 }
 
-/// SPEC: M3, G2
+/// SPEC: M3, G1
 #[test]
 fn whoever_switches_it_on_waits_for_mains_gil() {
     let rt = OneHeapHost::started();

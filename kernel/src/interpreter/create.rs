@@ -49,6 +49,10 @@ impl<H: Host> Runtime<H> {
     /// thread state for it. No OS thread is started. `guest` is the language it runs; without one the host
     /// runs code of its own on the token.
     ///
+    /// It waits for the GIL the guest starts under; and once in main's life for main's: where the interpreter is the first
+    /// to use main's heap under a GIL of its own ([`SharedHeap`](crate::host::SharedHeap)). So whoever waits for it
+    /// detaches from main meanwhile.
+    ///
     /// # Errors
     /// The reason; nothing is left behind, and the caller stands where it stood.
     pub fn create(
