@@ -23,6 +23,7 @@ crates=(
     archipelago-alloc-linked-list
     archipelago-alloc-pool
     archipelago-alloc-hooks
+    archipelago-alloc-shared
     "archipelago-locks --features spin,critical-section,lock-api-04,lock-api-05"
     "archipelago-toy-guest --no-default-features"
     archipelago-toy-guest
@@ -38,7 +39,7 @@ done
 # No compare-and-swap: the image says where it comes from (`run.sh` runs one with critical sections). A library that
 # is built alone has to say it too.
 for crate in archipelago-kernel archipelago-alloc-slab archipelago-alloc-linked-list archipelago-alloc-pool \
-    archipelago-alloc-hooks \
+    archipelago-alloc-hooks archipelago-alloc-shared \
     "archipelago-locks --features spin,critical-section,lock-api-04,lock-api-05,portable-atomic" \
     archipelago-toy-guest; do
     # shellcheck disable=SC2086

@@ -16,7 +16,7 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 
 /// The heap `T`, for several threads at a time: see the crate's documentation.
 ///
-/// Invariant [B1]: whoever refers to `heap` is alone with it, for
+/// Invariant \[B1\]: whoever refers to `heap` is alone with it, for
 ///
 /// | `locked` | who refers to it | why it is alone |
 /// |---|---|---|

@@ -72,7 +72,7 @@ pub enum HeapState {
 /// * `Drop` of a heap that was not swept may leak but must not free blocks that are live.
 pub unsafe trait Heap<R: RawAlloc>: Sized + Send + 'static {
     /// How several threads use one heap of this type at the same time: [`Sharing::of`] where it is a
-    /// [`SharedHeap`]. Where it is `None`, nothing of the difference is left in the kernel.
+    /// [`SharedHeap`](crate::host::SharedHeap). Where it is `None`, nothing of the difference is left in the kernel.
     const SHARING: Option<Sharing<Self, R>> = None;
 
     /// A heap that owns nothing yet.
