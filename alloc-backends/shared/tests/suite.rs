@@ -36,14 +36,19 @@ unsafe impl<R: RawAlloc, T: SharedHeap<R>, const LOCKED: bool> Heap<R> for Besid
         Beside(heap)
     }
 
+    fn allocate_at_hand(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: as above.
+        unsafe { self.0.take_at_hand(layout) }
+    }
+
     fn allocate(&mut self, raw: RawDomain<'_, R>, layout: Layout) -> Result<NonNull<[u8]>, AllocCause> {
         // SAFETY: as above.
-        unsafe {
-            match self.0.take_at_hand(layout) {
-                Some(block) => Ok(NonNull::slice_from_raw_parts(block, layout.size())),
-                None => self.0.take(raw, layout, *ASKER),
-            }
-        }
+        unsafe { self.0.take(raw, layout, *ASKER) }
+    }
+
+    unsafe fn deallocate_at_hand(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
+        // SAFETY: passed on.
+        unsafe { self.0.give_at_hand(block, layout) }
     }
 
     unsafe fn deallocate(&mut self, raw: RawDomain<'_, R>, block: NonNull<u8>, layout: Layout) {
@@ -149,12 +154,21 @@ struct OnShared<'a, T, R>(&'a T, RawDomain<'a, R>);
 impl<T: SharedHeap<R>, R: RawAlloc> Subject for OnShared<'_, T, R> {
     fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocCause> {
         // SAFETY: the heap was told that there are several.
-        unsafe { self.0.take(self.1, layout, *ASKER) }
+        unsafe {
+            match self.0.take_at_hand(layout) {
+                Some(block) => Ok(NonNull::slice_from_raw_parts(block, layout.size())),
+                None => self.0.take(self.1, layout, *ASKER),
+            }
+        }
     }
 
     unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: as above; the rest is passed on.
-        unsafe { self.0.give(self.1, block, layout, *ASKER) }
+        unsafe {
+            if !self.0.give_at_hand(block, layout) {
+                self.0.give(self.1, block, layout, *ASKER);
+            }
+        }
     }
 
     unsafe fn resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), AllocCause> {

@@ -20,7 +20,7 @@ const OWN: InterpreterConfig = InterpreterConfig::isolated();
 const MAINS: InterpreterConfig = InterpreterConfig::legacy();
 const ONE: InterpreterConfig = InterpreterConfig::legacy().with_gil(GilChoice::Own);
 
-const SIZE: usize = 64;
+const SIZE: u32 = 64;
 const BATCH: usize = 1000;
 
 pub(super) const FIGURES: &[Figure] = &[
