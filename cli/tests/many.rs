@@ -36,12 +36,13 @@ fn two_computing_programs_share_a_gil() {
     let wall = ran.number("wall");
     let switches = ran.number("switches ");
     // Each switch needs the waiter's request, 10 ms after it began to wait, and the holder's next safepoint. Other
-    // processes of a busy machine delay both, so a quarter of the aim, which is 0.8 switches in an interval, is
-    // asserted here.
-    let expected = wall / 10;
-    assert!(switches >= expected / 5, "{switches} switches in {wall} ms\n{}", ran.stderr);
-    assert!(switches <= expected * 2 + 10, "{switches} switches in {wall} ms\n{}", ran.stderr);
+    // processes delay both as they like: how many switches there are is a figure of the scoreboard, on an idle machine.
+    assert!(switches >= 3, "{switches} switches in {wall} ms\n{}", ran.stderr);
+    assert!(switches <= wall / 10 * 2 + 10, "{switches} switches in {wall} ms\n{}", ran.stderr);
     assert!(ran.number("waits ") >= switches / 2);
+    let rows: Vec<_> = ran.stderr.lines().filter(|line| line.ends_with("busy.wat")).collect();
+    let fuel = rows.iter().filter_map(|row| row.split_whitespace().nth(5)?.parse::<u64>().ok());
+    assert_eq!(fuel.filter(|fuel| *fuel > 0).count(), 2, "both computed\n{}", ran.stderr);
 }
 
 #[test]
