@@ -6,6 +6,21 @@ cd "$(dirname "$0")/.."
 
 say() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
+# Mirrors fail now and then.
+again() { # COMMAND...
+    local pause
+    for pause in 5 20 60; do
+        "$@" && return
+        echo "failed, once more in $pause s: $*" >&2
+        sleep "$pause"
+    done
+    "$@"
+}
+
+# A nightly that is there is used as it is, with or without a date in its name; tests/miri.sh asks likewise.
+NIGHTLY=${NIGHTLY:-$(rustup toolchain list 2>/dev/null | grep -o -m 1 '^nightly[^ ]*' || true)}
+export NIGHTLY
+
 TARGETS=(thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf x86_64-unknown-none)
 
 setup() {
@@ -17,13 +32,20 @@ setup() {
         grep -qx "$wanted" <<<"$have" || rustup target add "$wanted"
     done
     rustup component add clippy rustfmt
-    rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
-    rustup +nightly component list --installed | grep -q '^miri' || rustup +nightly component add miri rust-src
+    if [ -z "$NIGHTLY" ]; then
+        # In one command: rustup then takes the latest nightly that has them all.
+        rustup toolchain install nightly --profile minimal -c miri -c rust-src
+        NIGHTLY=nightly
+    fi
+    have=$(rustup "+$NIGHTLY" component list --installed)
+    for wanted in miri rust-src; do
+        grep -q "^$wanted" <<<"$have" || rustup "+$NIGHTLY" component add "$wanted"
+    done
     if ! command -v qemu-system-arm >/dev/null; then
         local sudo=
         [ "$(id -u)" = 0 ] || sudo=sudo
-        $sudo apt-get update -qq
-        $sudo apt-get install -y -qq --no-install-recommends qemu-system-arm
+        again $sudo apt-get update -qq
+        again $sudo apt-get install -y -qq --no-install-recommends qemu-system-arm
     fi
 }
 

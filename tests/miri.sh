@@ -3,12 +3,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=target/miri PROPTEST_CASES="${PROPTEST_CASES:-4}"
+NIGHTLY=${NIGHTLY:-$(rustup toolchain list | grep -o -m 1 '^nightly[^ ]*' || true)}
 # The suites that start no process and open no file.
 run() { # name, Miri's flags, what to test
     echo "-- miri: $1 ($SECONDS s)"
     local flags=$2
     shift 2
-    MIRIFLAGS="-Zmiri-disable-isolation $flags" cargo +nightly miri test "$@"
+    MIRIFLAGS="-Zmiri-disable-isolation $flags" cargo "+${NIGHTLY:-nightly}" miri test "$@"
 }
 
 tests=(-p archipelago-tests)
