@@ -54,7 +54,9 @@ check "no machine paths" \
     "take them out"
 
 if [ -x tests/check-features.sh ]; then
-    check "docs/features.md is true" "$(bash tests/check-features.sh 2>&1 >/dev/null || echo failed)" "see above"
+    # Cargo may say more on standard error than what is wrong.
+    if told=$(bash tests/check-features.sh 2>&1); then told=; else told=${told:-failed}; fi
+    check "docs/features.md is true" "$told" "repair the row or the test it names"
 fi
 
 echo "checks: $passed passed, $failed failed"
