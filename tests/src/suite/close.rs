@@ -203,7 +203,8 @@ pub fn closing_and_running_exclude_each_other<H: TestHost>() {
         thread::scope(|s| {
             for _ in 0..scaled(3, 2) {
                 s.spawn(|| {
-                    loop {
+                    // Runs without a pause between them leave no moment to close in, for as long as the scheduler likes.
+                    for _ in 0..scaled(200, 4) {
                         let known_closed = closed.load(Ordering::Acquire);
                         let run = rt.ensure(id, |cx| {
                             let step = cx.exec(b"load 0; push 1; add; store 0; halt");
@@ -223,6 +224,8 @@ pub fn closing_and_running_exclude_each_other<H: TestHost>() {
                             Err(error) => assert_eq!(error, AttachError::Finalizing),
                         }
                     }
+                    until("it is closed", || closed.load(Ordering::Acquire));
+                    assert_eq!(rt.ensure(id, |_| ()), Err(AttachError::Ended));
                 });
             }
             s.spawn(|| {
