@@ -103,7 +103,7 @@ fn standard_error_may_be_full_too() {
 
 #[test]
 fn no_line_is_torn_when_writers_are_stopped() {
-    let mut running = start(&mut run_blocked(&[sample("flood"), sample("flood")], &["--timeout", "300ms"]));
+    let mut running = start(&mut run_blocked(&[sample("flood"), sample("flood")], &["--timeout", "2s"]));
     // The reader is slow at first, so that writers wait in the middle of a block, and then takes everything.
     running.read(10);
     std::thread::sleep(core::time::Duration::from_millis(100));

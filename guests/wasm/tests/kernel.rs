@@ -211,6 +211,12 @@ fn the_end_of_the_interpreter_ends_a_program() {
 fn a_blocked_program_leaves_its_interpreter_to_others() {
     let sleep: &str = String::leak(String::from_utf8(sample("sleep")).unwrap());
     let step = stopped_by(sleep, WasiSetup::new(), |interpreter| {
+        let begun = Instant::now();
+        // It gives the GIL up unasked only where it waits.
+        while interpreter.gil().unwrap().held {
+            assert!(begun.elapsed() < SOON, "the program sleeps");
+            thread::yield_now();
+        }
         let mut other = interpreter.thread_state().unwrap();
         let second = other.attach(|cx| cx.exec(b"")).unwrap();
         assert_eq!(second, Step::Failed(Fault::Refused(GuestError::AlreadyRunning)));
