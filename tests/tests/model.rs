@@ -7,7 +7,7 @@ use archipelago_tests::{BareHost, TestHost};
 use proptest::{
     collection::vec,
     prelude::*,
-    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+    test_runner::{Config, RngAlgorithm, RngSeed, TestRng, TestRunner},
 };
 
 fn operations(length: usize) -> impl Strategy<Value = Vec<Operation>> {
@@ -24,11 +24,10 @@ fn agree<H: Host>(setup: fn() -> Setup<H>) {
     if cfg!(miri) {
         config.cases = config.cases.min(4);
     }
-    // In Miri a failure should be there again in the next run.
-    let mut runner = if cfg!(miri) {
-        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
-    } else {
-        TestRunner::new(config)
+    // A failure should be there again in the next run; who looks for others sets PROPTEST_RNG_SEED.
+    let mut runner = match config.rng_seed {
+        RngSeed::Random => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+        RngSeed::Fixed(_) => TestRunner::new(config),
     };
     let sizes = Sizes::measure(&setup().runtime);
     let outcome = runner.run(&operations(length), |operations| {

@@ -5,7 +5,7 @@ use core::alloc::Layout;
 use proptest::{
     collection::vec,
     prelude::*,
-    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+    test_runner::{Config, RngAlgorithm, RngSeed, TestRng, TestRunner},
 };
 
 use crate::{Model, Subject};
@@ -40,11 +40,10 @@ pub(crate) const FEW: u32 = 20;
 pub(crate) fn sequences<S: Subject>(cases: u32, subject: &impl Fn() -> S, end: impl Fn(Model<S>)) {
     let (cases, length) = if cfg!(miri) { (4.min(cases / 10), 40) } else { (cases, 300) };
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    // In Miri a failure should be there again in the next run.
-    let mut runner = if cfg!(miri) {
-        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
-    } else {
-        TestRunner::new(config)
+    // A failure should be there again in the next run; who looks for others sets PROPTEST_RNG_SEED.
+    let mut runner = match config.rng_seed {
+        RngSeed::Random => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+        RngSeed::Fixed(_) => TestRunner::new(config),
     };
     let outcome = runner.run(&vec(request(), 1..length), |requests| {
         let mut model = Model::new(subject());
