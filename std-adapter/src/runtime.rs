@@ -1,7 +1,7 @@
 //! `Runtime`: a kernel runtime on this host, shared by the threads it starts.
 
 use core::ops::Deref;
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use archipelago_alloc_system::SystemRaw;
 use archipelago_kernel::{self as kernel, host::RawLock};
@@ -40,6 +40,22 @@ impl Runtime {
         let runtime = Runtime(Arc::new(Owner(runtime)));
         let _main = runtime.initialize(guest)?;
         Ok(runtime)
+    }
+
+    /// Starts the thread that watches deadlines, which otherwise the first deadline starts: who depends on deadlines
+    /// learns here whether they are watched.
+    ///
+    /// # Errors
+    /// No thread is to be had. Deadlines then pass only when somebody calls [`tick`](kernel::Runtime::tick), unless the
+    /// thread can be started with a later one.
+    pub fn watch_deadlines(&self) -> Result<(), Error> {
+        Ok(self.host().timer().start()?)
+    }
+
+    /// Why no thread watches the deadlines that were set, if none could be started for them. They hold nevertheless,
+    /// but pass only when somebody calls [`tick`](kernel::Runtime::tick). Each new deadline tries again.
+    pub fn unwatched_deadlines(&self) -> Option<io::ErrorKind> {
+        self.host().timer().failed()
     }
 }
 

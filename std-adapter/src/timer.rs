@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::{
+    io,
     sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::Instant,
@@ -16,7 +17,22 @@ struct State {
     runtime: Weak<kernel::Runtime<StdHost>>,
     next: Option<Instant>,
     thread: Option<thread::JoinHandle<()>>,
+    failed: Option<io::ErrorKind>,
     stop: bool,
+}
+
+impl State {
+    /// Starts the thread, if it is not there, and notes whether it could.
+    fn start(&mut self, builder: thread::Builder) -> io::Result<()> {
+        if self.thread.is_some() {
+            return Ok(());
+        }
+        let runtime = self.runtime.clone();
+        let started = builder.name("archipelago-timer".into()).spawn(move || run(&runtime));
+        self.failed = started.as_ref().err().map(io::Error::kind);
+        self.thread = Some(started?);
+        Ok(())
+    }
 }
 
 /// What the host and the timer thread share.
@@ -28,7 +44,7 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) const fn new() -> Self {
-        let state = State { runtime: Weak::new(), next: None, thread: None, stop: false };
+        let state = State { runtime: Weak::new(), next: None, thread: None, failed: None, stop: false };
         Timer { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -42,16 +58,25 @@ impl Timer {
         self.state().runtime = runtime;
     }
 
+    /// Starts the thread before there is a deadline.
+    pub(crate) fn start(&self) -> io::Result<()> {
+        self.state().start(thread::Builder::new())
+    }
+
+    /// Why the thread could not be started when it was tried last.
+    pub(crate) fn failed(&self) -> Option<io::ErrorKind> {
+        self.state().failed
+    }
+
     /// A deadline was armed. Without a runtime to watch, or without a thread to be had, the deadline still
-    /// holds, but is seen only when somebody calls `tick`.
+    /// holds, but is seen only when somebody calls `tick`. The next deadline tries again.
     pub(crate) fn arm(&self, within: Duration) {
         let at = Instant::now() + within;
         let mut state = self.state();
         state.next = Some(state.next.map_or(at, |next| next.min(at)));
-        if state.thread.is_none() && state.runtime.strong_count() > 0 {
-            let runtime = state.runtime.clone();
-            let thread = thread::Builder::new().name("archipelago-timer".into());
-            state.thread = thread.spawn(move || run(&runtime)).ok();
+        if state.runtime.strong_count() > 0 {
+            // Who armed it cannot be told by the kernel; `failed` keeps it.
+            let _kept = state.start(thread::Builder::new());
         }
         self.changed.notify_all();
     }
@@ -101,5 +126,34 @@ fn run(runtime: &Weak<kernel::Runtime<StdHost>>) {
         if let Some(next) = runtime.tick() {
             timer.arm(next);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InterpreterConfig, Runtime};
+    use archipelago_kernel::error::Interrupt;
+
+    /// SPEC: E5
+    #[test]
+    fn a_timer_that_cannot_start_says_so_and_is_tried_again() {
+        let runtime = Runtime::new().unwrap();
+        assert_eq!(runtime.unwatched_deadlines(), None);
+        // No address space has room for such a stack.
+        let impossible = thread::Builder::new().stack_size(1 << (usize::BITS - 4));
+        let refused = runtime.host().timer().state().start(impossible).unwrap_err();
+        assert_eq!(runtime.unwatched_deadlines(), Some(refused.kind()));
+        let mut state = runtime.create(&InterpreterConfig::isolated(), None).unwrap();
+        state
+            .attach(|cx| {
+                cx.set_deadline(Some(Duration::from_millis(1))).unwrap();
+                assert_eq!(runtime.unwatched_deadlines(), None, "it was tried again");
+                while cx.safepoint() != Err(Interrupt::Deadline) {
+                    thread::yield_now();
+                }
+            })
+            .unwrap();
+        runtime.watch_deadlines().unwrap();
     }
 }
