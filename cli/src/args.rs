@@ -90,6 +90,9 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
         }
         let Some(argument) = next(parser)? else { break };
         match argument {
+            Arg::Value(path) if path.is_empty() => {
+                return Err("a program has an empty name: name a .wasm or .wat file".into());
+            }
             Arg::Value(path) => options.programs.push(path.into()),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
@@ -110,8 +113,9 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
 /// Reads the value of an option that has one.
 fn set(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), String> {
     const SIZE: &str = "a size: bytes, or a number with KiB, MiB or GiB, such as 64MiB";
-    const TIME: &str = "a time with its unit (us, ms, s, m, h), such as 500ms";
+    const TIME: &str = "a time above zero with its unit (us, ms, s, m, h), such as 500ms";
     const COUNT: &str = "a number above zero";
+    let time = |text: &str| value::duration(text).filter(|time| !time.is_zero());
     match name {
         "gil" => {
             let own_or_shared =
@@ -119,13 +123,9 @@ fn set(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), Str
             options.gil = valued(parser, name, "'own' or 'shared'", own_or_shared)?;
         }
         "memory-limit" => options.memory_limit = Some(valued(parser, name, SIZE, value::size)?),
-        "timeout" => options.timeout = Some(valued(parser, name, TIME, value::duration)?),
+        "timeout" => options.timeout = Some(valued(parser, name, TIME, time)?),
         "fuel" => options.fuel = Some(valued(parser, name, "a number", |text| text.parse().ok())?),
-        "switch-interval" => {
-            let interval =
-                valued(parser, name, TIME, |text| value::duration(text).filter(|time| !time.is_zero()));
-            options.switch_interval = Some(interval?);
-        }
+        "switch-interval" => options.switch_interval = Some(valued(parser, name, TIME, time)?),
         "repeat" => options.repeat = valued(parser, name, COUNT, count)?,
         "jobs" => options.jobs = Some(valued(parser, name, COUNT, count)?),
         "dir" => {

@@ -57,6 +57,9 @@ impl Failure {
             | SpawnError::Limit(AllocError { requested: asked, .. }) => {
                 Failure::memory(&format!("its memory of {asked} bytes cannot be had"), options, peak)
             }
+            SpawnError::Start(StartError::OutOfSystemMemory) => {
+                Failure::machine("its memories and tables cannot be had")
+            }
             SpawnError::Start(StartError::Trapped(trap)) => Failure::trap(trap),
             SpawnError::Start(StartError::Engine(what)) => Failure::new(Status::NotAProgram, what.clone()),
             SpawnError::Guest(GuestError::Interrupt(interrupt)) => {
@@ -73,6 +76,11 @@ impl Failure {
             None => format!("no limit was set, peak {peak} bytes: free memory on this machine"),
         };
         Failure::new(Status::MemoryLimit, format!("{what}; {limit}"))
+    }
+
+    /// The machine has no memory left, whatever the limit is.
+    fn machine(what: &str) -> Self {
+        Failure::new(Status::MemoryLimit, format!("{what}: free memory on this machine"))
     }
 
     fn trap(trap: &Trap) -> Self {
@@ -178,7 +186,10 @@ impl Run {
                 let what = format!("{asked} bytes more were refused, and then: {}", own.text);
                 Some(Failure::memory(&what, options, self.peak))
             }
-            (Some(own), Some(Ending::Trapped(Trap::GrowthLimited | Trap::OutOfSystemMemory)), None) => {
+            (Some(_), Some(Ending::Trapped(trap @ Trap::OutOfSystemMemory)), None) => {
+                Some(Failure::machine(&trap.to_string()))
+            }
+            (Some(own), Some(Ending::Trapped(Trap::GrowthLimited)), None) => {
                 Some(Failure::memory(&own.text, options, self.peak))
             }
             (own, ..) => own,

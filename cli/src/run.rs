@@ -25,11 +25,24 @@ pub fn run(options: Options) -> Status {
     };
     match prepare(plan) {
         Ok((context, report)) => carry_out(&context, &report),
-        Err(error) => complain(Status::Start, &format!("the runtime cannot be started: {error}")),
+        Err(error) => complain(Status::Start, &error),
     }
 }
 
-fn prepare(plan: Plan) -> Result<(Context, Report), archipelago::Error> {
+fn prepare(plan: Plan) -> Result<(Context, Report), String> {
+    let timed = plan.options().timeout.is_some();
+    let (context, report) =
+        set_up(plan).map_err(|error| format!("the runtime cannot be started: {error}"))?;
+    if timed {
+        context
+            .runtime
+            .watch_deadlines()
+            .map_err(|error| format!("--timeout cannot be kept, for no thread can be had: {error}"))?;
+    }
+    Ok((context, report))
+}
+
+fn set_up(plan: Plan) -> Result<(Context, Report), archipelago::Error> {
     let stderr = Arc::new(Stream::new(Descriptor::stderr()?));
     let streams = match plan.count() {
         1 => None,
@@ -63,7 +76,7 @@ fn carry_out(context: &Context, report: &Report) -> Status {
         }
         work(context, report, &next);
     });
-    let begun = next.into_inner().min(context.plan.count() + 1) - 1;
+    let begun = (next.into_inner() - 1).min(context.plan.count());
     report.not_started(context.plan.count() - begun);
     match context.runtime.finalize(None) {
         Ok(ledger) => report.runtime(&ledger),

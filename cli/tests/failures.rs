@@ -4,7 +4,10 @@ mod common;
 
 use common::*;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use std::{fs, io, process::Stdio};
+use std::{
+    fs, io,
+    process::{Command, Stdio},
+};
 
 /// Runs one program, and checks its status and that its report has these words.
 #[track_caller]
@@ -25,12 +28,14 @@ fn the_command_line_is_wrong() {
         (&["--fast"], "unknown option '--fast'"),
         (&["run"], "no program to run"),
         (&["run", "--", "x"], "no program to run"),
+        (&["run", "", hello], "a program has an empty name"),
         (&["run", hello, "--fast"], "unknown option '--fast'"),
         (&["run", hello, "-q"], "unknown option '-q'"),
         (&["run", hello, "--gil", "none"], "--gil wants 'own' or 'shared', not 'none'"),
         (&["run", hello, "--gil", "default"], "--gil wants"),
         (&["run", hello, "--memory-limit", "a lot"], "--memory-limit wants a size"),
-        (&["run", hello, "--timeout", "10"], "--timeout wants a time with its unit"),
+        (&["run", hello, "--timeout", "10"], "--timeout wants a time above zero with its unit"),
+        (&["run", hello, "--timeout", "0s"], "--timeout wants a time above zero"),
         (&["run", hello, "--fuel", "-1"], "--fuel wants a number"),
         (&["run", hello, "--switch-interval", "0s"], "--switch-interval wants"),
         (&["run", hello, "--repeat", "0"], "--repeat wants a number above zero"),
@@ -130,6 +135,21 @@ fn memory_is_limited() {
 }
 
 #[test]
+fn the_memory_of_the_machine_is_limited() {
+    let module = |has: &str| format!(r#"(module {has} (func (export "_start")))"#);
+    let memory = file("machine-memory.wat", module("(memory 65536)"));
+    let table = file("machine-table.wat", module("(table 1000000000 funcref)"));
+    for (program, more) in [(&memory, ""), (&table, ""), (&memory, "--memory-limit 8GiB")] {
+        let line =
+            format!("ulimit -v 2000000; exec {} run {program} {more}", env!("CARGO_BIN_EXE_archipelago"));
+        let ran = start(Command::new("sh").args(["-c", &line]).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let ran = ran.finish();
+        assert_eq!(ran.status, 8, "{}", ran.stderr);
+        assert!(ran.report().contains(": memory limit: its memories and tables cannot be had: free memory"));
+    }
+}
+
+#[test]
 fn fuel_and_time_run_out() {
     let busy = &sample("busy");
     fails(&["run", busy, "--fuel", "1000000"], 9, &["used up its 1000000 units of fuel: raise --fuel"]);
@@ -142,6 +162,15 @@ fn an_interpreter_cannot_be_set_up() {
     let hello = &sample("hello");
     fails(&["run", hello, "--dir", "/no/such/directory"], 11, &["/no/such/directory cannot be opened"]);
     fails(&["run", hello, "--timeout", "9000000h"], 2, &["longer than the clock can tell"]);
+}
+
+#[test]
+fn a_time_out_that_nobody_can_watch_is_refused() {
+    // No address space has room for such a stack, so no thread can be had but the first.
+    let mut command = command(&["run", &sample("sleep"), "--timeout", "1h"]);
+    let ran = start(command.env("RUST_MIN_STACK", (1_u64 << 60).to_string())).finish();
+    assert_eq!(ran.status, 11, "{}", ran.stderr);
+    assert!(ran.report().contains("--timeout cannot be kept, for no thread can be had: "), "{}", ran.stderr);
 }
 
 #[test]
@@ -207,6 +236,19 @@ fn the_others_run_on_and_the_lowest_number_gives_the_status() {
     }
     assert_eq!(run(&["run", &three, &trap]).status, 1);
     assert_eq!(run(&["run", &trap, &three]).status, 6);
+}
+
+#[test]
+fn as_many_as_there_are_numbers_can_be_stopped() {
+    let all = usize::MAX.to_string();
+    let mut running = start(&mut command(&["run", &sample("hello"), "--repeat", &all, "--jobs", "1"]));
+    running.read("[1] hello".len());
+    running.signal("INT");
+    let ran = running.finish();
+    assert_eq!(ran.status, 130, "{}", ran.stderr);
+    let (count, _) = ran.stderr.split_once(" interpreters were not started").expect("what was not done");
+    let count: usize = count.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(count > usize::MAX / 2, "{}", ran.stderr);
 }
 
 #[test]

@@ -106,6 +106,8 @@ impl core::error::Error for LoadError {}
 pub enum StartError {
     /// Its memories and tables do not fit the budget.
     LimitExceeded(LimitHit),
+    /// The machine has no room for its memories and tables.
+    OutOfSystemMemory,
     /// It was stopped while its memories and tables were filled.
     Trapped(Trap),
     /// An argument contains a zero byte or is too long.
@@ -132,6 +134,9 @@ impl fmt::Display for StartError {
                 f,
                 "the program's memories and tables need {asked} bytes more, {available} are available; \
                  raise its limit"
+            ),
+            Self::OutOfSystemMemory => f.write_str(
+                "the machine has no room for the program's memories and tables; free memory on it",
             ),
             Self::Trapped(trap) => write!(f, "the program was stopped at its start: {trap}"),
             Self::BadArgument(argument) => {

@@ -12,8 +12,9 @@ use crate::{
 use core::{fmt, mem};
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmi::{
-    AsContext, Error, Func, Memory, ResumableCall, ResumableCallHostTrap, ResumableCallOutOfFuel, Store, Val,
-    errors::{ErrorKind, InstantiationError},
+    AsContext, Error, Func, Memory, ResumableCall, ResumableCallHostTrap, ResumableCallOutOfFuel, Store,
+    TrapCode, Val,
+    errors::{ErrorKind, InstantiationError, MemoryError, TableError},
 };
 
 /// What a slice came to.
@@ -91,8 +92,9 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// [`StartError::LimitExceeded`] when its memories and tables do not fit into `budget` bytes; other variants when
-    /// `setup` cannot be had.
+    /// [`StartError::LimitExceeded`] when its memories and tables do not fit into `budget` bytes,
+    /// [`StartError::OutOfSystemMemory`] when they do but the machine has no room for them; other variants when `setup`
+    /// cannot be had.
     pub fn new(program: &Program, setup: WasiSetup, budget: usize) -> Result<Self, StartError> {
         let engine = program.engine();
         let exchange = Arc::new(Mutex::new(Exchange::default()));
@@ -308,6 +310,13 @@ fn start_error(error: &Error) -> StartError {
         ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) => {
             StartError::Trapped(Trap::TableOutOfBounds)
         }
+        ErrorKind::Instantiation(
+            InstantiationError::FailedToInstantiateMemory(MemoryError::OutOfSystemMemory)
+            | InstantiationError::FailedToInstantiateTable(TableError::OutOfSystemMemory),
+        )
+        | ErrorKind::Memory(MemoryError::OutOfSystemMemory)
+        | ErrorKind::Table(TableError::OutOfSystemMemory)
+        | ErrorKind::TrapCode(TrapCode::OutOfSystemMemory) => StartError::OutOfSystemMemory,
         kind if kind.as_trap_code().is_some() => StartError::Trapped(Trap::from_error(error)),
         kind => StartError::Engine(kind.to_string()),
     }
