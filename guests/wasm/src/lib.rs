@@ -18,7 +18,7 @@
 //! - compiled code: it belongs to the [`Program`], which any number of interpreters share, and grows with its file;
 //! - the stack of values and calls: the engine's, lent to a program while it is in a call; at most 4 MiB of values and
 //!   10 000 calls, then the program is stopped with [`Trap::StackOverflow`];
-//! - what a request carries, 64 KiB at most, and wasi-common's table of open files, arguments and environment.
+//! - what a request carries, 64 KiB or 1024 subscriptions at most, and wasi-common's table of open files, arguments and environment.
 //!
 //! Where many programs run at a time, keep 5 MiB beside each one's limit.
 //!

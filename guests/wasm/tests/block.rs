@@ -206,6 +206,22 @@ fn an_absolute_wall_clock_far_away_is_ended_by_a_wake() {
 }
 
 #[test]
+fn more_subscriptions_than_can_be_kept_are_refused() {
+    // All of them are zeros: clocks that have run down. 28 is EINVAL.
+    let text = |count: u32| {
+        format!(
+            r#"(module (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 10)
+        (func (export "_start") (call $exit
+            (call $poll (i32.const 0) (i32.const 100000) (i32.const {count}) (i32.const 200000)))))"#
+        )
+    };
+    for (count, errno) in [(1024, 0), (1025, 28), (10_000, 28), (u32::MAX, 28)] {
+        assert_eq!(exit_code(&mut instance(text(count), WasiSetup::new())), errno, "{count}");
+    }
+}
+
+#[test]
 fn subscriptions_outside_the_memory_trap() {
     let text = r#"(module (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
         (memory (export "memory") 1)

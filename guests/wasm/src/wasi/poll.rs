@@ -16,6 +16,10 @@ use wasmi_wasi::{
     },
 };
 
+/// Most subscriptions of one call, as many as `select` has: what is kept of them while the program waits is charged to
+/// nobody. More are refused with `EINVAL`, as POSIX has it for `poll`.
+const MOST_SUBSCRIPTIONS: usize = 1024;
+
 const SUBSCRIPTION_BYTES: usize = 48;
 const EVENT_BYTES: usize = 32;
 const ABSOLUTE: u16 = 1;
@@ -51,7 +55,7 @@ impl OneOff {
         exchange: &SharedExchange,
         memory: &mut [u8],
     ) -> Result<i32, Error> {
-        if self.count == 0 {
+        if self.count == 0 || self.count > MOST_SUBSCRIPTIONS {
             return Ok(Errno::Inval as i32);
         }
         let answer = lock(exchange).take_answer();
