@@ -17,7 +17,7 @@ use crate::{
 pub(super) const FIGURES: &[Figure] = &[
     Figure {
         name: "shared-gil/switches",
-        what: "two busy WebAssembly programs under one GIL: switches, of those that fit at the switch interval",
+        what: "two busy WebAssembly programs under one GIL, nothing else on the machine: switches, of those that fit at the switch interval",
         unit: "of 1",
         goal: Goal::AtLeast(0.8),
         peer: Peer::None,
@@ -25,7 +25,7 @@ pub(super) const FIGURES: &[Figure] = &[
     },
     Figure {
         name: "shared-gil/switches-cpu",
-        what: "the same, of those that fit into the time that the machine gave to the programs",
+        what: "the same, of those that fit into the time that the machine gave to the programs: where other load is there, read this one",
         unit: "of 1",
         goal: Goal::Information,
         peer: Peer::None,
