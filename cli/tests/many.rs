@@ -6,8 +6,7 @@ use common::*;
 
 #[test]
 fn thousands_of_interpreters_leave_nothing_behind() {
-    // The engine is slow where it is not optimized.
-    let count = if cfg!(debug_assertions) { 1000 } else { 10_000 };
+    let count = 10_000;
     let ran = run(&["run", &sample("hello"), "--repeat", &count.to_string(), "--jobs", "2", "--stats"]);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     assert_eq!(ran.stdout.lines().count(), count);

@@ -12,8 +12,9 @@ use std::{
     time::Instant,
 };
 
-/// Nothing here takes a tenth of this even on a busy machine; the programs would run for an hour or for ever.
-pub const LIMIT: Duration = Duration::from_secs(60);
+/// A hang, and nothing else: nothing here takes a tenth of this even on a busy machine, and the programs would run for
+/// an hour or for ever.
+pub const LIMIT: Duration = Duration::from_secs(600);
 
 /// How a command ended.
 pub struct Ran {
