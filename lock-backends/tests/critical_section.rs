@@ -1,12 +1,11 @@
 //! The suite on critical sections; the implementation linked here is `critical-section`'s own for std.
 #![allow(unsafe_code)]
-mod suite;
 
 use std::thread;
 
 use archipelago_kernel::host::{RawGil, RawLock};
+use archipelago_lock_suite::{AsGil, AsLock, tier};
 use archipelago_locks::{CsGil, CsLock};
-use suite::{AsGil, AsLock, tier};
 
 // `CsLock` has no tier `other_thread`: there the other thread waits for the section.
 tier!(as_lock: AsLock<CsLock>; basic);

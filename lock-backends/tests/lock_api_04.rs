@@ -1,9 +1,8 @@
 //! The suite on `lock_api` 0.4, with the mutexes of `parking_lot` 0.12.
-mod suite;
 
+use archipelago_lock_suite::{AsGil, AsLock, tier};
 use archipelago_locks::FromLockApi04;
 use parking_lot_012::{RawFairMutex, RawMutex};
-use suite::{AsGil, AsLock, tier};
 
 tier!(as_lock: AsLock<FromLockApi04<RawMutex>>; basic);
 tier!(as_lock_elsewhere: AsLock<FromLockApi04<RawMutex>>; other_thread);

@@ -1,12 +1,11 @@
 //! The suite on `lock_api` 0.5, with the mutexes of `parking_lot` 0.13 and one whose guard state is checked.
 #![allow(unsafe_code)]
-mod suite;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use archipelago_kernel::host::{RawGil, RawLock};
+use archipelago_lock_suite::{AsGil, AsLock, tier};
 use archipelago_locks::FromLockApi05;
-use suite::{AsGil, AsLock, tier};
 
 tier!(stateful_as_lock: AsLock<FromLockApi05<Stateful>>; basic);
 tier!(stateful_as_lock_elsewhere: AsLock<FromLockApi05<Stateful>>; other_thread);

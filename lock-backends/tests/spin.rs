@@ -1,9 +1,8 @@
 //! The suite on the locks of the `spin` crate.
-mod suite;
 
+use archipelago_lock_suite::{AsGil, AsLock, tier};
 use archipelago_locks::SpinLock;
 use spin::Yield;
-use suite::{AsGil, AsLock, tier};
 
 /// With more threads than cores the next ticket often belongs to a thread that does not run.
 type TicketLock = archipelago_locks::TicketLock<Yield>;

@@ -1,12 +1,14 @@
 //! The basic tier: exclusion, refusal, publication, unwinding.
+#![allow(unsafe_code)]
 
 use core::{cell::UnsafeCell, panic::AssertUnwindSafe};
 use std::{panic::catch_unwind, sync::mpsc, thread};
 
-use super::{Basic, rounds};
+use crate::{Basic, rounds};
 
 /// A plain value behind the lock under test.
 pub struct Guarded<L, T> {
+    /// The lock.
     pub lock: L,
     value: UnsafeCell<T>,
 }
@@ -15,6 +17,7 @@ pub struct Guarded<L, T> {
 unsafe impl<L: Basic, T: Send> Sync for Guarded<L, T> {}
 
 impl<L: Basic, T> Guarded<L, T> {
+    /// Behind a free lock.
     pub fn new(value: T) -> Self {
         Guarded { lock: L::new(), value: UnsafeCell::new(value) }
     }
@@ -36,6 +39,7 @@ impl<L: Basic, T> Guarded<L, T> {
     }
 }
 
+/// No addition of four threads is lost.
 pub fn excludes_four_threads<L: Basic>() {
     let counter = Guarded::<L, usize>::new(0);
     let each = rounds(20_000);
@@ -51,6 +55,7 @@ pub fn excludes_four_threads<L: Basic>() {
     assert_eq!(counter.with(|n| *n), 4 * each);
 }
 
+/// Who holds it does not get it again.
 pub fn refuses_a_second_try<L: Basic>() {
     let lock = L::new();
     let held = lock.try_lock().expect("a new lock is free");
@@ -66,6 +71,7 @@ pub fn refuses_a_second_try<L: Basic>() {
     unsafe { lock.unlock(held) };
 }
 
+/// Another thread does not get it before it is released.
 pub fn refuses_another_threads_try<L: Basic>() {
     let lock = L::new();
     let held = lock.lock();
@@ -84,6 +90,7 @@ pub fn refuses_another_threads_try<L: Basic>() {
     });
 }
 
+/// The next holder sees what the last one wrote, whole.
 pub fn publishes_what_was_written<L: Basic>() {
     let last = rounds(1000);
     let message = Guarded::<L, (usize, [usize; 8])>::new((0, [0; 8]));
@@ -106,6 +113,7 @@ pub fn publishes_what_was_written<L: Basic>() {
     });
 }
 
+/// A panic of the holder releases it and spoils nothing.
 pub fn survives_an_unwinding_holder<L: Basic>() {
     let value = Guarded::<L, u32>::new(1);
     let unwound = catch_unwind(AssertUnwindSafe(|| {
@@ -123,6 +131,7 @@ pub fn survives_an_unwinding_holder<L: Basic>() {
     });
 }
 
+/// Two of them do not get in each other's way.
 pub fn nests_with_another<L: Basic>() {
     let (outer, inner) = (Guarded::<L, u32>::new(1), Guarded::<L, u32>::new(2));
     for _ in 0..rounds(100) {
@@ -134,6 +143,7 @@ pub fn nests_with_another<L: Basic>() {
     assert_eq!(outer.with(|a| *a) + inner.with(|b| *b), 3 + rounds(100) as u32);
 }
 
+/// It may be moved while it is free.
 pub fn works_where_it_was_moved_to<L: Basic>() {
     let pair = [Guarded::<L, u32>::new(1), Guarded::<L, u32>::new(2)];
     assert_eq!(pair[0].with(|n| *n), 1, "used and free again");

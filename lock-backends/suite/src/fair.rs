@@ -1,4 +1,5 @@
 //! The fair tier: hand-over to a blocked thread.
+#![allow(unsafe_code)]
 
 use core::{
     sync::atomic::{AtomicBool, Ordering},
@@ -8,8 +9,9 @@ use std::{sync::mpsc, thread};
 
 use archipelago_kernel::host::RawGilFair;
 
-use super::{Basic, basic::Guarded, rounds};
+use crate::{Basic, basic::Guarded, rounds};
 
+/// What was handed over to nobody is free.
 pub fn releases<G: RawGilFair>() {
     let gil = G::new();
     for _ in 0..3 {
@@ -87,6 +89,7 @@ unsafe impl<G: RawGilFair> Basic for AlwaysFair<G> {
     }
 }
 
+/// No addition of four threads is lost where every release hands over.
 pub fn excludes_four_threads<G: RawGilFair>() {
     let counter = Guarded::<AlwaysFair<G>, usize>::new(0);
     thread::scope(|scope| {

@@ -1,15 +1,17 @@
 //! The timed tier: waiting with a limit. No test measures how long; that is the host's business.
+#![allow(unsafe_code)]
 
 use core::time::Duration;
 use std::{sync::mpsc, thread};
 
 use archipelago_kernel::host::RawGilTimed;
 
-use super::{Basic, basic::Guarded, rounds};
+use crate::{Basic, basic::Guarded, rounds};
 
 const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(2);
 
+/// A wait ends at its limit, and takes nothing then.
 pub fn gives_up<G: RawGilTimed>() {
     let gil = G::new();
     let held = gil.lock();
@@ -27,6 +29,7 @@ pub fn gives_up<G: RawGilTimed>() {
     unsafe { gil.unlock(held) };
 }
 
+/// A free one is had at once, whatever the limit is.
 pub fn takes_a_free_one<G: RawGilTimed>() {
     let gil = G::new();
     for patience in [Duration::ZERO, SHORT, LONG, Duration::MAX] {
@@ -37,6 +40,7 @@ pub fn takes_a_free_one<G: RawGilTimed>() {
     }
 }
 
+/// A wait ends when it is released.
 pub fn takes_one_that_is_freed<G: RawGilTimed>() {
     let gil = G::new();
     for _ in 0..rounds(50) {
@@ -85,6 +89,7 @@ unsafe impl<G: RawGilTimed> Basic for InPieces<G> {
     }
 }
 
+/// No addition of four threads is lost where all wait in short pieces.
 pub fn excludes_four_threads<G: RawGilTimed>() {
     let counter = Guarded::<InPieces<G>, usize>::new(0);
     thread::scope(|scope| {
