@@ -8,7 +8,7 @@ use archipelago_alloc_hooks::{
     Tracer, Tracing, Watch,
 };
 use archipelago_alloc_slab::SmallHeap;
-use archipelago_alloc_suite::{Checked, DirectHeap, OnHeap, OnRaw, heap, raw, served};
+use archipelago_alloc_suite::{Checked, DirectHeap, OnRaw, heap_suite, raw, served};
 use archipelago_alloc_system::SystemRaw;
 use archipelago_locks::SpinLock;
 
@@ -65,65 +65,7 @@ chosen!(WRAPPED: AllOfThem);
 type AllOfThem = Debug<Quarantine<Trace<FailNth<SmallHeap, Never>, Traced>, 1000>, Strict, 2000>;
 type TheOtherWay = FailNth<Trace<Quarantine<Debug<SmallHeap, Strict, 0>, 500>, Traced>, Never>;
 
-/// The suite on a heap, on a raw domain of so many bytes where it is to run out.
-macro_rules! on_heaps {
-    ($($module:ident: $tested:ty, $budget:literal;)+) => { $(
-        mod $module {
-            use super::*;
-
-            type Tested = $tested;
-
-            fn on_raw(test: impl FnOnce(&Checked<SystemRaw>)) {
-                let raw = Checked::new(SystemRaw);
-                test(&raw);
-                assert_eq!(raw.live(), (0, 0), "everything is back");
-            }
-
-            #[test]
-            fn serves() {
-                on_raw(|raw| served::every_alignment(OnHeap::<Tested, _>::new(raw)));
-                on_raw(|raw| served::contents_are_kept(OnHeap::<Tested, _>::new(raw)));
-                on_raw(|raw| served::resizing_keeps_contents(OnHeap::<Tested, _>::new(raw)));
-            }
-
-            // Miri ends the program where a real system's allocator answers null. Sizes are many.
-            #[cfg_attr(miri, ignore)]
-            #[test]
-            fn every_size_and_the_impossible() {
-                on_raw(|raw| served::every_size(OnHeap::<Tested, _>::new(raw)));
-                on_raw(|raw| served::the_impossible_is_refused(OnHeap::<Tested, _>::new(raw)));
-            }
-
-            #[test]
-            fn exhaustion_is_an_error_and_recovers() {
-                let raw = Checked::new(SystemRaw).with_budget($budget);
-                served::exhaustion_is_an_error_and_recovers(OnHeap::<Tested, _>::new(&raw));
-                assert_eq!(raw.live(), (0, 0), "everything is back");
-            }
-
-            #[test]
-            fn random_sequences() {
-                on_raw(heap::few_random_sequences_swept::<Tested, _>);
-            }
-
-            #[test]
-            fn it_is_a_heap() {
-                on_raw(heap::sweeping_returns_everything::<Tested, _>);
-                on_raw(heap::trimming_returns_what_is_kept::<Tested, _>);
-                on_raw(heap::dropping_frees_nothing_live::<Tested, _>);
-                on_raw(heap::moves_to_another_thread::<Tested, _>);
-                on_raw(heap::lies_are_not_believed::<Tested, _>);
-            }
-
-            #[test]
-            fn the_nth_failure_leaves_the_heap_whole() {
-                on_raw(heap::the_nth_failure_leaves_the_heap_whole::<Tested, _>);
-            }
-        }
-    )+ };
-}
-
-on_heaps! {
+heap_suite! { few on SystemRaw;
     debug_slab: Debug<SmallHeap, Strict>, 40_000;
     debug_direct: Debug<DirectHeap, Strict, 4000>, 40_000;
     trace_slab: Trace<SmallHeap, Traced>, 20_000;

@@ -7,7 +7,7 @@ use std::{sync::LazyLock, thread};
 use archipelago::Runtime;
 use archipelago_alloc_shared::Shared;
 use archipelago_alloc_slab::SmallHeap;
-use archipelago_alloc_suite::{Checked, DirectHeap, Model, OnHeap, Subject, heap, served};
+use archipelago_alloc_suite::{Checked, DirectHeap, Model, Subject, heap_suite};
 use archipelago_alloc_system::SystemRaw;
 use archipelago_kernel::{
     host::{Heap, HeapState, RawAlloc, SharedHeap},
@@ -91,62 +91,12 @@ unsafe impl<R: RawAlloc, T: SharedHeap<R>, const LOCKED: bool> Heap<R> for Besid
 
 type One<T> = Shared<T, SpinLock>;
 
-macro_rules! suite {
-    ($module:ident, $tested:ty) => {
-        mod $module {
-            use super::*;
-
-            type Tested = $tested;
-
-            /// Runs `test` on a raw domain and checks that all came back.
-            fn on_raw(test: impl FnOnce(&Checked<SystemRaw>)) {
-                let raw = Checked::new(SystemRaw);
-                test(&raw);
-                assert_eq!(raw.live(), (0, 0), "everything is back");
-            }
-
-            #[test]
-            fn serves() {
-                on_raw(|raw| served::every_alignment(OnHeap::<Tested, _>::new(raw)));
-                on_raw(|raw| served::every_size(OnHeap::<Tested, _>::new(raw)));
-                on_raw(|raw| served::contents_are_kept(OnHeap::<Tested, _>::new(raw)));
-                on_raw(|raw| served::resizing_keeps_contents(OnHeap::<Tested, _>::new(raw)));
-            }
-
-            #[test]
-            fn exhaustion_is_an_error_and_recovers() {
-                let raw = Checked::new(SystemRaw).with_budget(10_000);
-                served::exhaustion_is_an_error_and_recovers(OnHeap::<Tested, _>::new(&raw));
-                assert_eq!(raw.live(), (0, 0), "everything is back");
-            }
-
-            #[test]
-            fn random_sequences() {
-                on_raw(|raw| served::few_random_sequences(|| OnHeap::<Tested, _>::new(raw)));
-                on_raw(heap::few_random_sequences_swept::<Tested, _>);
-            }
-
-            #[test]
-            fn sweeping_trimming_and_dropping() {
-                on_raw(heap::sweeping_returns_everything::<Tested, _>);
-                on_raw(heap::trimming_returns_what_is_kept::<Tested, _>);
-                on_raw(heap::dropping_frees_nothing_live::<Tested, _>);
-                on_raw(heap::moves_to_another_thread::<Tested, _>);
-            }
-
-            #[test]
-            fn failures_and_lies_below() {
-                on_raw(heap::the_nth_failure_leaves_the_heap_whole::<Tested, _>);
-                on_raw(heap::lies_are_not_believed::<Tested, _>);
-            }
-        }
-    };
+heap_suite! { many on SystemRaw;
+    alone: One<SmallHeap>, 10_000;
+    beside: Beside<One<SmallHeap>, false>, 10_000;
+    beside_locked: Beside<One<SmallHeap>, true>, 10_000;
+    direct_locked: Beside<One<DirectHeap>, true>, 10_000;
 }
-
-suite!(alone, One<SmallHeap>);
-suite!(beside, Beside<One<SmallHeap>, false>);
-suite!(beside_locked, Beside<One<SmallHeap>, true>);
-suite!(direct_locked, Beside<One<DirectHeap>, true>);
 
 /// A heap that several threads use at the same time.
 struct OnShared<'a, T, R>(&'a T, RawDomain<'a, R>);

@@ -4,93 +4,16 @@
 use core::alloc::Layout;
 
 use archipelago_alloc_slab::{SlabHeap, SmallHeap, UsualHeap};
-use archipelago_alloc_suite::{Checked, DirectHeap, Model, OnHeap, heap, served};
+use archipelago_alloc_suite::{Checked, DirectHeap, Model, OnHeap, heap_suite};
 use archipelago_alloc_system::SystemRaw;
 
-macro_rules! suite {
-    ($module:ident, $budget:literal, $tested:ty) => {
-        mod $module {
-            use super::*;
-
-            type Tested = $tested;
-
-            /// Runs `test` on a raw domain and checks that all came back.
-            fn on_raw(test: impl FnOnce(&Checked<SystemRaw>)) {
-                let raw = Checked::new(SystemRaw);
-                test(&raw);
-                assert_eq!(raw.live(), (0, 0), "everything is back");
-            }
-
-            #[test]
-            fn serves() {
-                on_raw(|raw| served::every_alignment(OnHeap::<Tested, _>::new(raw)));
-                on_raw(|raw| served::every_size(OnHeap::<Tested, _>::new(raw)));
-                on_raw(|raw| served::contents_are_kept(OnHeap::<Tested, _>::new(raw)));
-                on_raw(|raw| served::resizing_keeps_contents(OnHeap::<Tested, _>::new(raw)));
-            }
-
-            // Miri ends the program where a real system's allocator answers null.
-            #[cfg_attr(miri, ignore)]
-            #[test]
-            fn the_impossible_is_refused() {
-                on_raw(|raw| served::the_impossible_is_refused(OnHeap::<Tested, _>::new(raw)));
-            }
-
-            #[test]
-            fn exhaustion_is_an_error_and_recovers() {
-                let raw = Checked::new(SystemRaw).with_budget($budget);
-                served::exhaustion_is_an_error_and_recovers(OnHeap::<Tested, _>::new(&raw));
-                assert_eq!(raw.live(), (0, 0), "everything is back");
-            }
-
-            #[test]
-            fn random_sequences() {
-                on_raw(|raw| served::random_sequences(|| OnHeap::<Tested, _>::new(raw)));
-            }
-
-            #[test]
-            fn random_sequences_swept() {
-                on_raw(heap::random_sequences_swept::<Tested, _>);
-            }
-
-            #[test]
-            fn sweeping_returns_everything() {
-                on_raw(heap::sweeping_returns_everything::<Tested, _>);
-            }
-
-            #[test]
-            fn trimming_returns_what_is_kept() {
-                on_raw(heap::trimming_returns_what_is_kept::<Tested, _>);
-            }
-
-            #[test]
-            fn dropping_frees_nothing_live() {
-                on_raw(heap::dropping_frees_nothing_live::<Tested, _>);
-            }
-
-            #[test]
-            fn moves_to_another_thread() {
-                on_raw(heap::moves_to_another_thread::<Tested, _>);
-            }
-
-            #[test]
-            fn the_nth_failure_leaves_the_heap_whole() {
-                on_raw(heap::the_nth_failure_leaves_the_heap_whole::<Tested, _>);
-            }
-
-            #[test]
-            fn lies_are_not_believed() {
-                on_raw(heap::lies_are_not_believed::<Tested, _>);
-            }
-        }
-    };
+heap_suite! { many on SystemRaw;
+    usual: UsualHeap, 65_536;
+    small: SmallHeap, 10_000;
+    one_kept: SlabHeap<4096, 4096>, 20_000;
+    // What tests elsewhere stand on passes too.
+    direct: DirectHeap, 10_000;
 }
-
-suite!(usual, 65_536, UsualHeap);
-suite!(small, 10_000, SmallHeap);
-suite!(one_kept, 20_000, SlabHeap<4096, 4096>);
-// What tests elsewhere stand on passes too.
-suite!(direct, 10_000, DirectHeap);
 
 fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).expect("a layout")

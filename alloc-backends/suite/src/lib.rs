@@ -3,6 +3,7 @@
 mod checked;
 mod direct;
 pub mod heap;
+mod heap_suite;
 mod model;
 mod random;
 pub mod raw;
