@@ -25,7 +25,7 @@ TARGETS=(thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imac
 
 setup() {
     say "set-up"
-    rustup show active-toolchain >/dev/null 2>&1 || rustup toolchain install
+    rustup show active-toolchain >/dev/null 2>&1 || rustup toolchain install --no-self-update
     local have wanted
     have=$(rustup target list --installed)
     for wanted in "${TARGETS[@]}"; do
@@ -34,7 +34,7 @@ setup() {
     rustup component add clippy rustfmt
     if [ -z "$NIGHTLY" ]; then
         # In one command: rustup then takes the latest nightly that has them all.
-        rustup toolchain install nightly --profile minimal -c miri -c rust-src
+        rustup toolchain install nightly --no-self-update --profile minimal -c miri -c rust-src
         NIGHTLY=nightly
     fi
     have=$(rustup "+$NIGHTLY" component list --installed)
