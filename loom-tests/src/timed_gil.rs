@@ -37,7 +37,7 @@ loom::lazy_static! {
 }
 
 loom::thread_local! {
-    static LEFT_WAITING: Cell<bool> = Cell::new(false);
+    static PASSED_BY: Cell<bool> = Cell::new(false);
 }
 
 /// Lets the time of all who wait for such a GIL run out.
@@ -46,9 +46,9 @@ pub fn interval_passes() {
     QUEUE.1.notify_all();
 }
 
-/// Whether somebody stood in the queue when this thread last let such a GIL go.
-pub fn left_waiting() -> bool {
-    LEFT_WAITING.with(Cell::get)
+/// Whether this thread, when it last let such a GIL go, let it go past somebody who stood in the queue.
+pub fn passed_by() -> bool {
+    PASSED_BY.with(Cell::get)
 }
 
 impl LoomTimedGil {
@@ -98,7 +98,7 @@ unsafe impl RawGil for LoomTimedGil {
         self.held.store(false, Ordering::Release);
         // Whoever comes to the queue later finds the flag down.
         let left = self.waiting.load(atomic::Ordering::Relaxed) > 0;
-        LEFT_WAITING.with(|waiting| waiting.set(left));
+        PASSED_BY.with(|passed| passed.set(left));
         if left {
             drop(QUEUE.0.lock().unwrap());
             QUEUE.1.notify_all();
@@ -118,7 +118,7 @@ unsafe impl RawGilFair for LoomTimedGil {
     unsafe fn unlock_fair(&self, (): ()) {
         let mut queue = QUEUE.0.lock().unwrap();
         let next = queue.waiting.iter().position(|waiter| ptr::eq(waiter.1, self));
-        LEFT_WAITING.with(|waiting| waiting.set(next.is_some()));
+        PASSED_BY.with(|passed| passed.set(false));
         let Some(next) = next else { return self.held.store(false, Ordering::Release) };
         let next = queue.waiting.remove(next);
         self.waiting.fetch_sub(1, atomic::Ordering::Relaxed);

@@ -72,6 +72,7 @@ conformance! {
         an_interrupt_is_told_once_to_each_thread_state
         an_interrupt_reaches_a_thread_that_computes
         an_interrupt_wakes_a_wait
+        a_waker_that_panics_keeps_nobody_from_being_told
         with_a_reason_to_stop_a_wait_does_not_begin
         an_interrupt_wakes_the_innermost_wait
         a_deadline_passes_by_the_tick
@@ -219,6 +220,7 @@ conformance! {
     raw:
         new_from_config_attaches_the_new_one
         a_failed_creation_leaves_the_caller_attached
+        what_its_creator_may_not_attach_to_is_not_left
         a_panic_leaves_the_other_thread_state_detached
         new_interpreter_is_legacy
         end_wants_the_given_one_attached

@@ -86,6 +86,9 @@ impl<H: Host> Gil<H> {
     /// frames of the caller may rely on the GIL.
     #[inline]
     pub(crate) fn take(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
+        if let Some(seen) = me.gave_way.get() {
+            return self.take_in_turn(rt, me, interpreter, seen);
+        }
         match self.raw.try_lock() {
             Some(held) => self.install(held, me, interpreter),
             None => self.wait(me, interpreter, Some(rt), self.switches.load(Ordering::Relaxed)),
@@ -192,7 +195,8 @@ impl<H: Host> Gil<H> {
         unsafe { self.held.take().unwrap_unchecked() }
     }
 
-    /// Lets the GIL go: to a waiter, if one asked and the lock can; else to whoever runs first.
+    /// Lets the GIL go: to a waiter, if one asked and the lock can; else to whoever runs first. Who was asked takes it in
+    /// turn next time.
     ///
     /// # Safety
     /// This thread holds this GIL through `me`.
@@ -212,6 +216,7 @@ impl<H: Host> Gil<H> {
     #[cold]
     unsafe fn release_asked(&self, me: &ThreadSlot, held: <H::Gil as RawGil>::Held) {
         me.breaker.take(DROP_GIL);
+        me.gave_way.set(Some(self.switches.load(Ordering::Relaxed)));
         // SAFETY: passed on.
         unsafe { H::GilPolicy::hand_over(&self.raw, held) }
     }
@@ -224,25 +229,33 @@ impl<H: Host> Gil<H> {
         if self.waiters.load(Ordering::Acquire) == 0 {
             return;
         }
-        /// Takes the GIL again, also if the host panics meanwhile; the number is that of the switches so far.
-        struct Retake<'a, H: Host>(&'a Gil<H>, &'a Runtime<H>, &'a ThreadSlot, &'a InterpreterHead, usize);
-        impl<H: Host> Drop for Retake<'_, H> {
+        let seen = self.switches.load(Ordering::Relaxed);
+        let held = self.take_back();
+        // SAFETY: `held` comes from the acquisition in `take` on this thread.
+        unsafe { H::GilPolicy::hand_over(&self.raw, held) };
+        self.take_in_turn(rt, me, interpreter, seen);
+    }
+
+    /// Takes the GIL after it was let go because somebody asked, with so many switches `seen`: not before one who waits
+    /// had it.
+    #[cold]
+    fn take_in_turn(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead, seen: usize) {
+        /// Takes the GIL, also if the host panics meanwhile; the number is that of the switches so far.
+        struct Take<'a, H: Host>(&'a Gil<H>, &'a Runtime<H>, &'a ThreadSlot, &'a InterpreterHead, usize);
+        impl<H: Host> Drop for Take<'_, H> {
             fn drop(&mut self) {
-                let Retake(gil, rt, me, interpreter, seen) = *self;
+                let Take(gil, rt, me, interpreter, seen) = *self;
                 match gil.raw.try_lock() {
                     Some(held) => gil.install(held, me, interpreter),
                     None => gil.wait(me, interpreter, Some(rt), seen),
                 }
             }
         }
-        let seen = self.switches.load(Ordering::Relaxed);
-        let held = self.take_back();
-        // SAFETY: `held` comes from the acquisition in `take` on this thread.
-        unsafe { H::GilPolicy::hand_over(&self.raw, held) };
-        let mut retake = Retake(self, rt, me, interpreter, seen);
+        me.gave_way.set(None);
+        let mut take = Take(self, rt, me, interpreter, seen);
         while self.waiters.load(Ordering::Acquire) > 0 {
-            retake.4 = self.switches.load(Ordering::Acquire);
-            if retake.4 != seen {
+            take.4 = self.switches.load(Ordering::Acquire);
+            if take.4 != seen {
                 break;
             }
             if H::GilPolicy::DIRECT {
@@ -253,7 +266,7 @@ impl<H: Host> Gil<H> {
                     // It has its owner, who may not run yet: spinning would keep it from running. Its switch, which
                     // is still to come, begins its interval.
                     None => {
-                        retake.4 = seen.wrapping_add(1);
+                        take.4 = seen.wrapping_add(1);
                         break;
                     }
                 }

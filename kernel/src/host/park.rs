@@ -32,6 +32,7 @@ impl Park for NoPark {
 /// interrupt to another core.
 pub trait Wake: Sync {
     /// Makes the blocked thread return soon. Called under the runtime's lock, from any thread: short, and
-    /// without calling the kernel. May be called when nothing waits.
+    /// without calling the kernel. May be called when nothing waits. A panic goes on to whoever asked, when all
+    /// others are woken.
     fn wake(&self);
 }

@@ -33,6 +33,9 @@ pub(crate) fn key<H: Host>(slot: &InterpreterSlot<H>) -> usize {
 }
 
 /// How long an end waits for activations to run out: `None` for ever, zero not at all.
+///
+/// A frame of the caller that is open elsewhere, detached, keeps *that* interpreter from ending meanwhile: two threads that
+/// each end the interpreter the other one is inside of wait for one another, so at least one of them needs a time limit.
 pub type Patience = Option<Duration>;
 
 impl<H: Host> Runtime<H> {
@@ -248,7 +251,8 @@ fn with_token<H: Host>(
     rt.locked(|registry| registry.add_thread(thread, &slot.head, ThreadWhence::Fini));
     let place = Place { rt, interpreter: slot, thread };
     // SAFETY: the phase is CLEARING, so nobody else can reach the interpreter. A frame that is attached on this
-    // thread meanwhile is of this host: `enter` counted the activation that was the last.
+    // thread meanwhile is of this host, for `enter` counted the activation that was the last; the runtime that it
+    // borrows, which may be another one, is alive.
     unsafe {
         match Session::attached::<H>() {
             // The last one out may hold the GIL that both share.
@@ -257,7 +261,8 @@ fn with_token<H: Host>(
             }
             // Or, where it entered and left by mistake (see `Place::activate`), another one.
             Some(session) => {
-                Place::of_session(rt, session).lend_gil(session, || {
+                let theirs = &*session.runtime.get().cast::<Runtime<H>>();
+                Place::of_session(theirs, session).lend_gil(session, || {
                     slot.gil().take_untimed(thread, &slot.head);
                     place.frame(false, f);
                 });

@@ -189,13 +189,32 @@ impl InterpreterHead {
     }
 
     /// Sets breaker bits in every thread state and wakes those that wait. Under the runtime's lock.
+    ///
+    /// Wakers are the host's and may panic, so everybody is told before the first is woken, and a panic does not keep
+    /// the others from being woken.
     pub(crate) fn break_all(&self, bits: u32) {
+        /// Those who are still to be woken.
+        struct Wake(*const ThreadSlot);
+        impl Drop for Wake {
+            fn drop(&mut self) {
+                // SAFETY: as for the walk.
+                while let Some(thread) = unsafe { self.0.as_ref() } {
+                    self.0 = thread.next.get();
+                    thread.wake_up();
+                }
+            }
+        }
         let mut at = self.threads.get();
         // SAFETY: under the lock the list is stable and its slots are alive (type-stable memory).
         while let Some(thread) = unsafe { at.as_ref() } {
             thread.breaker.set(bits);
-            thread.wake_up();
             at = thread.next.get();
+        }
+        let mut wake = Wake(self.threads.get());
+        // SAFETY: as above.
+        while let Some(thread) = unsafe { wake.0.as_ref() } {
+            wake.0 = thread.next.get();
+            thread.wake_up();
         }
     }
 }

@@ -231,7 +231,7 @@ impl Account {
 
     /// Bytes that are live over all domains. Holder only, for exactness.
     fn live(&self) -> usize {
-        self.domains.iter().map(DomainAccount::live).sum()
+        self.domains.iter().map(DomainAccount::live).fold(0, usize::saturating_add)
     }
 
     /// Decides anew from where on the limit is near: seven eighths of it. Holder only.
@@ -290,7 +290,7 @@ impl Account {
             let live = account.live();
             put(&account.peak, get(&account.peak).max(live));
             put(&account.top, 0);
-            total += live;
+            total = total.saturating_add(live);
         }
         put(&self.peak, get(&self.peak).max(total));
         if !self.every.get() && self.gate.get() != Gate::Closed {
@@ -301,7 +301,7 @@ impl Account {
     /// Room for each domain below its peak; where that is more than there may be, half of it for the one that asks.
     fn hand_out(&self, asking: &DomainAccount, total: usize) {
         let mut left = get(&self.peak).min(self.near.get()).min(self.ceiling()).saturating_sub(total);
-        let wanted: usize = self.domains.iter().map(DomainAccount::below_peak).sum();
+        let wanted: usize = self.domains.iter().map(DomainAccount::below_peak).fold(0, usize::saturating_add);
         let enough = wanted <= left;
         let mut give = |account: &DomainAccount| {
             let room = account.below_peak().min(if enough { left } else { left - left / 2 });

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{mem, ptr};
+use core::{mem, ptr, time::Duration};
 
 use crate::{
     config::InterpreterConfig,
@@ -17,7 +17,7 @@ use crate::{
         thread::innermost,
     },
     runtime::{Runtime, RuntimePhase},
-    thread::{place::Place, session::Session},
+    thread::{ThreadState, place::Place, session::Session},
 };
 
 /// Creates an interpreter and attaches its first thread state in place of the caller's, which is detached
@@ -62,12 +62,31 @@ unsafe fn new_attached<H: Host>(
     let suspended = Suspended::new(caller);
     let state = rt.create_as(config, guest, whence)?;
     let raw = RawThreadState::of_state(&state);
+    let unwanted = Unwanted(&state);
     // SAFETY: passed on; nothing is attached on this thread.
     unsafe { super::attach(rt, raw) }?;
+    mem::forget(unwanted);
     // The thread state is the raw layer's from here on.
     mem::forget(state);
     suspended.detach();
     Ok(raw)
+}
+
+/// Ends an interpreter that its creator may not attach to: nobody knows its name but observers, who are told.
+struct Unwanted<'a, 'rt, H: Host>(&'a ThreadState<'rt, H>);
+
+impl<H: Host> Drop for Unwanted<'_, '_, H> {
+    fn drop(&mut self) {
+        let (rt, id) = (self.0.runtime(), self.0.interpreter());
+        let announce = || {
+            let _ = rt.tell(&Event::InterpreterClearing { id });
+            Ok(())
+        };
+        let begun = rt.begin_end(id, |_| Ok(()), announce);
+        if let Ok(slot) = begun.and_then(|begun| begun.await_activations(0, Some(Duration::ZERO))) {
+            end::clear(rt, slot, None);
+        }
+    }
 }
 
 /// Ends the interpreter of `state`, which must be attached on this thread (`Py_EndInterpreter`; SPEC L3). Afterwards

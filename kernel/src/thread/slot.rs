@@ -62,6 +62,8 @@ pub(crate) struct ThreadSlot {
     pub(crate) next_free: Cell<*mut ThreadSlot>,
     /// Under the runtime's lock: how to wake the thread while it waits in `Attached::wait`.
     pub(crate) wake: Cell<Option<NonNull<dyn Wake>>>,
+    /// Of the thread that has the thread state: it let its GIL go because somebody asked, at so many switches.
+    pub(crate) gave_way: Cell<Option<usize>>,
     /// Under the GIL: the guest's data of this thread state. Its own thread looks at it without.
     guest: AtomicPtr<()>,
     /// Under the GIL: cleared by the raw layer, ready to be deleted.
@@ -90,6 +92,7 @@ impl ThreadSlot {
                 next_slot: Cell::new(ptr::null_mut()),
                 next_free: Cell::new(ptr::null_mut()),
                 wake: Cell::new(None),
+                gave_way: Cell::new(None),
                 guest: AtomicPtr::new(ptr::null_mut()),
                 cleared: Cell::new(false),
                 raw_user: AtomicU32::new(0),
@@ -118,6 +121,7 @@ impl ThreadSlot {
         self.breaker.reset(breaker);
         self.cleared.set(false);
         self.wake.set(None);
+        self.gave_way.set(None);
         self.set_guest(ptr::null_mut());
         self.set_status(Status::Detached);
         let born = self.generation.load(Ordering::Relaxed).wrapping_add(1);

@@ -96,6 +96,27 @@ fn asked_holder_lets_the_waiter_first() {
     });
 }
 
+/// Model 2: nor does one that was asked and detaches before its next safepoint.
+#[test]
+fn asked_holder_detaches() {
+    model("attach::asked_holder_detaches", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (other, turns) = (second(&state), Guarded::new());
+        let theirs = turns.clone();
+        let thread = thread::spawn(move || {
+            other.take().attach(|_| theirs.bump()).unwrap();
+        });
+        state
+            .attach(|cx| {
+                cx.detach(|| {});
+                assert!(!handed_over() || turns.get() == 1, "the waiter had its turn");
+            })
+            .unwrap();
+        thread.join().unwrap();
+    });
+}
+
 /// Model 3: two threads that enter each other's interpreter, each with its own GIL.
 #[test]
 fn entering_crosswise() {

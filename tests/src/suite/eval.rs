@@ -5,7 +5,10 @@ use core::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
-use std::thread;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
 
 use archipelago_kernel::{
     config::InterpreterConfig,
@@ -15,7 +18,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Gate, create, presets, until},
+    support::{Gate, create, list_all, presets, until},
 };
 
 /// A time that no test takes.
@@ -105,6 +108,46 @@ pub fn an_interrupt_wakes_a_wait<H: TestHost>() {
             let expected = (Ok(5), Err(Interrupt::Requested), Ok(()));
             assert_eq!(waiting.join().unwrap(), Ok(expected));
         });
+    }
+}
+
+/// SPEC: E3, L10
+pub fn a_waker_that_panics_keeps_nobody_from_being_told<H: TestHost>() {
+    struct Bad<'a>(&'a Gate);
+    impl Wake for Bad<'_> {
+        fn wake(&self) {
+            self.0.open();
+            panic!("a waker");
+        }
+    }
+    let rt = H::started();
+    for config in presets() {
+        let id = create(&rt, &config);
+        let gates = [(); 3].map(|()| (Gate::new(), Gate::new()));
+        thread::scope(|s| {
+            let mut threads = Vec::new();
+            for (nth, (inside, woken)) in gates.iter().enumerate() {
+                let rt = &rt;
+                threads.push(s.spawn(move || {
+                    let bad = Bad(woken);
+                    let waker: &dyn Wake = if nth == 1 { &bad } else { woken };
+                    rt.ensure(id, |cx| {
+                        let _ = cx.wait(waker, || {
+                            inside.open();
+                            woken.wait();
+                        });
+                        cx.safepoint()
+                    })
+                }));
+                inside.wait();
+            }
+            let ended = catch_unwind(AssertUnwindSafe(|| rt.end(id, None)));
+            assert!(ended.is_err(), "the panic is the ender's");
+            for told in threads {
+                assert_eq!(told.join().unwrap(), Ok(Err(Interrupt::Finalizing)));
+            }
+        });
+        assert_eq!(list_all(&rt), [rt.main().unwrap()], "the last one out completed the end");
     }
 }
 

@@ -113,6 +113,27 @@ pub fn a_failed_creation_leaves_the_caller_attached<H: TestHost>() {
     }
 }
 
+/// SPEC: L1, C7
+pub fn what_its_creator_may_not_attach_to_is_not_left<H: TestHost>() {
+    let rt = H::started();
+    let main = rt.main().unwrap();
+    let scribe = Scribe::of(&rt);
+    let caller = unsafe { raw::thread_new(&rt, main) }.unwrap();
+    let config = InterpreterConfig::isolated().with_always_new_thread(true);
+    let answer = rt.ensure(main, |cx| {
+        cx.detach(|| unsafe {
+            raw::attach(&rt, caller).unwrap();
+            let answer = raw::new_interpreter_from_config(&rt, &config, None).err();
+            assert_eq!(raw::current(&rt), Some(caller), "attached as before");
+            raw::detach(&rt).unwrap();
+            answer
+        })
+    });
+    assert_eq!(answer, Ok(Some(Error::Attach(AttachError::NeedsNewThread))));
+    assert_eq!(list_all(&rt), [main]);
+    assert_eq!(scribe.ended().len(), 1, "who heard of it hears that it is gone");
+}
+
 /// SPEC: L2
 pub fn new_interpreter_is_legacy<H: TestHost>() {
     let rt = H::started();
