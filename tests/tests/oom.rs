@@ -17,7 +17,7 @@ use archipelago_kernel::{
     runtime::RuntimePhase,
 };
 use archipelago_model::{ManualHost, manual};
-use archipelago_tests::support::Scribe;
+use archipelago_tests::support::{Scribe, scaled};
 
 type H = ManualHost;
 type Rt = Runtime<H>;
@@ -483,7 +483,7 @@ fn a_vec_at_every_allocation() {
     containers_at_every_nth(|cx, arm| {
         arm();
         let mut vec = Vec::new();
-        for n in 0..40_u64 {
+        for n in 0..scaled(40, 9) as u64 {
             // Each refusal leaves it as it was, and a second try goes on.
             if let Err((value, error)) = vec.push(cx, n) {
                 assert_eq!((value, error.domain), (n, Domain::Mem));
@@ -507,8 +507,9 @@ fn a_vec_at_every_allocation() {
 fn a_map_at_every_allocation() {
     containers_at_every_nth(|cx, arm| {
         let mut map = Map::new();
+        let entries = scaled(30, 5) as u64;
         arm();
-        for n in 0..30_u64 {
+        for n in 0..entries {
             if let Err((entry, error)) = map.insert(cx, n, Box::new(cx, n).map_err(|(_, error)| error)?) {
                 assert_eq!((entry.0, *entry.1.get(cx)), (n, n));
                 assert_eq!(map.len(cx), n as usize);
@@ -516,7 +517,7 @@ fn a_map_at_every_allocation() {
                 return Err(error);
             }
         }
-        for n in 2..30 {
+        for n in 2..entries {
             assert!(map.remove(cx, &n).is_some());
         }
         map.shrink_to_fit(cx).inspect_err(|_| assert!(map.len(cx) == 2 && map.contains_key(cx, &1)))?;
@@ -533,7 +534,7 @@ fn a_collection_of_others_at_every_allocation() {
         let handle = |handle| handle;
         let handle = InHeap::new(cx, handle).map_err(|(_, error)| error)?;
         let mut map = hashbrown::HashMap::new_in(*handle.get(cx));
-        for n in 0..100_u64 {
+        for n in 0..scaled(100, 10) as u64 {
             if map.try_reserve(1).is_err() {
                 assert!((0..n).all(|n| map.get(&n) == Some(&n)));
                 let (domain, requested, cause) = (Domain::Mem, 0, AllocCause::Exhausted);
