@@ -1,4 +1,4 @@
-//! Group m: one heap for interpreters with GILs of their own.
+//! Group n: one heap for interpreters with GILs of their own.
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;

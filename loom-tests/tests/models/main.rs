@@ -8,6 +8,7 @@ mod end;
 mod guests;
 mod heap;
 mod interval;
+mod limits;
 mod objects;
 mod panics;
 mod pending;
