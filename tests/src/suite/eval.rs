@@ -2,13 +2,11 @@
 
 use core::{
     cell::Cell,
+    panic::AssertUnwindSafe,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    thread,
-};
+use std::{panic::catch_unwind, thread};
 
 use archipelago_kernel::{
     config::InterpreterConfig,
