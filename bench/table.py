@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Prints the table of docs/performance.md from what the scoreboard wrote: bench/table.py FILE.json"""
+"""Prints the table of docs/performance.md from a run, with every sample or as it is committed: bench/table.py FILE.json"""
 
-import json
 import sys
+
+sys.dont_write_bytecode = True
+import recorded
 
 
 def number(value):
@@ -13,20 +15,16 @@ def number(value):
     return f"{value:.3g}" if value < 0.1 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
-def middle(samples):
-    ordered = sorted(samples)
-    if not ordered:
-        return "-"
-    tenth = len(ordered) // 10
-    return f"{number(ordered[tenth])} to {number(ordered[-1 - tenth])}"
+def middle(spread):
+    return f"{number(spread['low'])} to {number(spread['high'])}" if spread else "-"
 
 
 print("| figure | ours | middle 80 % of the samples | unit | peer | peer's median | ratio | goal | verdict |")
 print("|---|---|---|---|---|---|---|---|---|")
-for row in json.load(open(sys.argv[1], encoding="utf-8")):
+for row in recorded.read(sys.argv[1])[1]:
     peer = number(row["peer_median"])
     if row["cited_from"] and row["peer_median"] is not None:
         peer += " cited"
     goal = row["goal"].replace("<=", "≤").replace(">=", "≥")
-    cells = [row["name"], number(row["ours"]), middle(row["samples"]), row["unit"], row["peer"] or "-", peer]
+    cells = [row["name"], number(row["ours"]), middle(row["spread"]), row["unit"], row["peer"] or "-", peer]
     print("| " + " | ".join([*cells, number(row["ratio"]), goal, row["verdict"]]) + " |")

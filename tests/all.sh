@@ -41,11 +41,14 @@ setup() {
     for wanted in miri rust-src; do
         grep -q "^$wanted" <<<"$have" || rustup "+$NIGHTLY" component add "$wanted"
     done
-    if ! command -v qemu-system-arm >/dev/null; then
+    local missing=()
+    command -v qemu-system-arm >/dev/null || missing+=(qemu-system-arm)
+    command -v python3 >/dev/null || missing+=(python3)
+    if [ "${#missing[@]}" != 0 ]; then
         local sudo=
         [ "$(id -u)" = 0 ] || sudo=sudo
         again $sudo apt-get update -qq
-        again $sudo apt-get install -y -qq --no-install-recommends qemu-system-arm
+        again $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
     fi
 }
 

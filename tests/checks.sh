@@ -58,6 +58,9 @@ check "no machine paths" \
     "$(git grep -nIE '(^|[^a-z.])/(work|tmp|root|home)/' -- . ':!*.lock' ':!tests/checks.sh' || true)" \
     "take them out"
 
+if told=$(python3 bench/plots.py --check 2>&1); then told=; else told=${told:-failed}; fi
+check "the plots are what the results say" "$told" "python3 bench/plots.py"
+
 if [ -x tests/check-features.sh ]; then
     # Cargo may say more on standard error than what is wrong.
     if told=$(bash tests/check-features.sh 2>&1); then told=; else told=${told:-failed}; fi
