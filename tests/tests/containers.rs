@@ -1,34 +1,8 @@
-//! Maps and rows against those of std, by random operations.
-
-use std::collections::BTreeMap;
+//! Rows against those of std, by random operations; maps are in `fuzzed`.
 
 use archipelago::{Attached, InterpreterConfig, Runtime};
-use archipelago_kernel::collections::{Box, Map, Text, Vec};
+use archipelago_kernel::collections::{Box, Vec};
 use proptest::{collection, prelude::*, test_runner::RngSeed};
-
-#[derive(Debug, Clone)]
-enum Act {
-    Insert(u16, u32),
-    Remove(u16),
-    Look(u16),
-    Change(u16),
-    Shrink,
-    Reserve(u8),
-    Clear,
-    Take,
-}
-
-fn act(keys: u16) -> impl Strategy<Value = Act> {
-    prop_oneof![
-        8 => (0..keys, any::<u32>()).prop_map(|(key, value)| Act::Insert(key, value)),
-        4 => (0..keys).prop_map(Act::Remove),
-        2 => (0..keys).prop_map(Act::Look),
-        2 => (0..keys).prop_map(Act::Change),
-        1 => Just(Act::Shrink),
-        1 => any::<u8>().prop_map(Act::Reserve),
-        1 => prop_oneof![9 => Just(Act::Shrink), 1 => Just(Act::Clear), 1 => Just(Act::Take)],
-    ]
-}
 
 fn inner<'i>(cx: &Attached<'i>, boxed: Option<Box<'i, u8>>) -> Option<u8> {
     boxed.map(|boxed| boxed.into_inner(cx))
@@ -48,78 +22,6 @@ fn config() -> ProptestConfig {
 
 proptest! {
     #![proptest_config(config())]
-
-    /// SPEC: M5
-    #[test]
-    fn a_map_is_a_map(
-        acts in (1_u16..300).prop_flat_map(|keys| collection::vec(act(keys), 0..STEPS)),
-        by_text in any::<bool>(),
-    ) {
-        let runtime = Runtime::new().unwrap();
-        let mut state = runtime.create(&InterpreterConfig::isolated(), None).unwrap();
-        state.attach(|cx| {
-            // The values have destructors, the keys a hash of their own or their text's.
-            let (mut plain, mut named, mut model) = (Map::new(), Map::new(), BTreeMap::new());
-            for act in &acts {
-                match *act {
-                    Act::Insert(key, value) => {
-                        let boxed = Box::new(cx, value).unwrap();
-                        let old = if by_text {
-                            let name = Text::of(cx, &key.to_string()).unwrap();
-                            named.insert(cx, name, boxed).ok().unwrap()
-                        } else {
-                            plain.insert(cx, key, boxed).ok().unwrap()
-                        };
-                        assert_eq!(old.map(|old| old.into_inner(cx)), model.insert(key, value));
-                    }
-                    Act::Remove(key) => {
-                        let old = if by_text { named.remove(cx, &*key.to_string()) } else { plain.remove(cx, &key) };
-                        assert_eq!(old.map(|old| old.into_inner(cx)), model.remove(&key));
-                    }
-                    Act::Look(key) => {
-                        let seen = if by_text { named.get(cx, &*key.to_string()) } else { plain.get(cx, &key) };
-                        assert_eq!(seen.map(|seen| seen.get(cx)), model.get(&key));
-                    }
-                    Act::Change(key) => {
-                        let seen =
-                            if by_text { named.get_mut(cx, &*key.to_string()) } else { plain.get_mut(cx, &key) };
-                        if let Some(seen) = seen {
-                            *seen.get_mut(cx) ^= 1;
-                        }
-                        model.entry(key).and_modify(|value| *value ^= 1);
-                    }
-                    Act::Shrink => {
-                        plain.shrink_to_fit(cx).unwrap();
-                        named.shrink_to_fit(cx).unwrap();
-                    }
-                    Act::Reserve(more) => {
-                        plain.reserve(cx, more.into()).unwrap();
-                        named.reserve(cx, more.into()).unwrap();
-                    }
-                    Act::Clear => {
-                        plain.clear(cx);
-                        named.clear(cx);
-                        model.clear();
-                    }
-                    Act::Take => {
-                        plain.take().release(cx);
-                        drop(named.take());
-                        model.clear();
-                    }
-                }
-                assert_eq!(plain.len(cx) + named.len(cx), model.len());
-            }
-            let plain_entries = plain.iter(cx).map(|(key, value)| (*key, *value.get(cx)));
-            let named_entries =
-                named.iter(cx).map(|(key, value)| (key.as_str(cx).parse().unwrap(), *value.get(cx)));
-            let seen: BTreeMap<u16, u32> = plain_entries.chain(named_entries).collect();
-            assert_eq!(seen, model);
-            plain.release(cx);
-            drop(named);
-            cx.settle();
-            assert_eq!(cx.usage().mem.bytes + cx.usage().object.bytes, 0);
-        }).unwrap();
-    }
 
     /// SPEC: M5
     #[test]
