@@ -384,6 +384,20 @@ umbrella! {
     Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
 }
 
+/// Where the value that could not be stored is of no use any more, `?` lets it go.
+impl<T> From<(T, AllocError)> for AllocError {
+    fn from((_, error): (T, AllocError)) -> Self {
+        error
+    }
+}
+
+/// As for [`AllocError`].
+impl<T> From<(T, AllocError)> for Error {
+    fn from((_, error): (T, AllocError)) -> Self {
+        Error::Alloc(error)
+    }
+}
+
 impl core::fmt::Display for AllocError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let domain = match self.domain {

@@ -175,6 +175,7 @@ conformance! {
         what_leaks_on_mains_heap_is_not_mains
         what_an_engine_took_elsewhere_is_charged
         a_wrong_discharge_is_not_a_crash
+        a_refused_value_may_be_let_go
         a_finalizing_interpreter_gives_nothing_out;
     objects:
         values_are_read_and_changed_through_the_token

@@ -148,7 +148,7 @@ impl<'i, K: Send + 'i, V: Send + 'i> Map<'i, K, V> {
     /// Gives a key a value, and answers the one that it had; the key that is there stays.
     ///
     /// # Errors
-    /// Key and value come back with the reason.
+    /// `((key, value), reason)`: they come back.
     pub fn insert<H: Host>(
         &mut self,
         cx: &Attached<'i, H>,

@@ -20,6 +20,7 @@ impl<'i> Text<'i> {
     ///
     /// # Errors
     /// The reason.
+    #[doc(alias = "from_str")]
     pub fn of<H: Host>(cx: &Attached<'i, H>, text: &str) -> Result<Self, AllocError> {
         let mut bytes = Vec::with_capacity(cx, text.len())?;
         bytes.extend_from_slice(cx, text.as_bytes())?;

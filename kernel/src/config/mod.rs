@@ -80,9 +80,12 @@ settings! {
     /// How long a waiter leaves the holder alone before it asks for the GIL. Without a value the GIL's
     /// default stays. Only with an own GIL: a shared one has main's.
     switch_interval / with_switch_interval: Option<Duration>,
-    /// How long one run may take before it is interrupted.
+    /// How long the interpreter may run, from its creation on and over all its runs, until
+    /// [`set_deadline`](crate::thread::Attached::set_deadline) says otherwise. Told at the first safepoint after that, if
+    /// the host's clock is looked at (`tick`, or a timer of the host).
     deadline / with_deadline: Option<Duration>,
-    /// How many units of work one run may do before it is interrupted.
+    /// How many units of work ([`spend`](crate::thread::Attached::spend)) it may do, from its creation on and over all its
+    /// runs, until [`set_fuel`](crate::thread::Attached::set_fuel) says otherwise.
     fuel / with_fuel: Option<u64>,
     /// It never runs on a thread that is in the middle of another interpreter: attaching or entering there answers
     /// [`NeedsNewThread`](crate::error::AttachError::NeedsNewThread).

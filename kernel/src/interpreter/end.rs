@@ -1,4 +1,4 @@
-//! Ending an interpreter: the order of DESIGN "Ending", as far as it goes today.
+//! Ending an interpreter: the order of ARCHITECTURE.md "Ending".
 //!
 //! begin (no new activations) → wait for the open ones (or leave the rest to the last one out) → clearing:
 //! leftover pending calls, guest, objects → heap swept → thread states die, number retired, slot free.

@@ -11,6 +11,7 @@ mod owned;
 mod release;
 mod values;
 
+pub use crate::guest::{Family, Plain};
 pub use global::Global;
 pub(crate) use global::GlobalTable;
 pub(crate) use header::{Kind, ObjectHeader, Tailed};

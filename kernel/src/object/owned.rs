@@ -215,7 +215,8 @@ impl<'i, H: Host> Attached<'i, H> {
     /// Puts a value into this interpreter's object domain (SPEC O1).
     ///
     /// # Errors
-    /// The value comes back with the reason.
+    /// The value comes back with the reason: `(value, AllocError)`. `?` turns the two into the reason alone, in functions
+    /// that answer an [`AllocError`] or an [`Error`](crate::error::Error).
     pub fn alloc<F: Family>(&self, value: F::At<'i>) -> Result<Owned<'i, F>, (F::At<'i>, AllocError)> {
         let kind = Object::<F>::KIND;
         let block = match self.allocate(kind.domain, kind.layout) {

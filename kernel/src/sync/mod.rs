@@ -3,6 +3,11 @@
 //! `Cell` stands here too: what a lock, a GIL or a phase protects lies in one, and loom's tells every access that
 //! nothing orders.
 
+#[cfg(not(any(archipelago_loom, feature = "portable-atomic", target_has_atomic = "ptr")))]
+compile_error!(
+    "this target has no compare-and-swap: switch on the feature `portable-atomic` of archipelago-kernel (docs/porting)"
+);
+
 #[cfg(archipelago_loom)]
 pub(crate) use loom::{
     cell::Cell,
@@ -10,7 +15,7 @@ pub(crate) use loom::{
     sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
 };
 
-#[cfg(all(not(archipelago_loom), not(feature = "portable-atomic")))]
+#[cfg(all(not(any(archipelago_loom, feature = "portable-atomic")), target_has_atomic = "ptr"))]
 pub(crate) use core::{
     cell::Cell,
     hint::spin_loop,

@@ -6,7 +6,8 @@ use core::{alloc::Layout, ptr::NonNull};
 use archipelago_kernel::{
     Attached, Host,
     config::{GilChoice, InterpreterConfig},
-    memory::{AllocCause, Domain, Usage},
+    error::Error,
+    memory::{AllocCause, AllocError, Domain, Usage},
 };
 
 use crate::{
@@ -340,6 +341,24 @@ pub fn a_wrong_discharge_is_not_a_crash<H: TestHost>() {
         assert!(rt.end(state.interpreter(), None).is_ok());
     }
     assert!(rt.finalize(None).is_ok());
+}
+
+/// SPEC: M5
+pub fn a_refused_value_may_be_let_go<H: TestHost>() {
+    fn store<H: Host>(cx: &Attached<'_, H>) -> Result<(), AllocError> {
+        cx.alloc_plain([0_u8; 4096])?;
+        Ok(())
+    }
+    fn through<H: Host>(cx: &Attached<'_, H>) -> Result<(), Error> {
+        cx.alloc_plain([0_u8; 4096])?;
+        Ok(())
+    }
+    let rt = H::started();
+    let config = InterpreterConfig::isolated().with_memory_limit(Some(3000));
+    let mut state = rt.create(&config, None).unwrap();
+    let (stored, told) = state.attach(|cx| (store(cx), through(cx))).unwrap();
+    let refused = stored.unwrap_err();
+    assert_eq!((refused.cause, told), (AllocCause::HardLimit, Err(Error::Alloc(refused))));
 }
 
 /// SPEC: M1, L10
