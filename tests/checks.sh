@@ -36,6 +36,21 @@ check "no alloc and no std in the kernel" \
 graph=$(cargo tree -p archipelago-kernel -e normal --no-default-features --prefix none | sort -u | grep -v '^archipelago-kernel ' || true)
 check "the kernel's default dependency graph is empty" "$graph" "a dependency may pull in alloc: put it behind a feature"
 
+# The image of kernel and slab that tests/firmware/run.sh links for thumbv7em. If any crate of it said `extern crate
+# alloc`, it would link only with a global allocator; it links, and none has one.
+if image=$(python3 tests/firmware/crates.py thumbv7em-none-eabihf 2>&1); then
+    allocators=
+    for crate in archipelago-kernel archipelago-alloc-slab; do
+        grep -q "^$crate"$'\t' <<<"$image" || allocators+="$crate is not in the image"$'\n'
+    done
+    while IFS=$'\t' read -r _ folder; do
+        allocators+=$(grep -rnE --include='*.rs' '^[^/]*#!?\[.*\bglobal_allocator\b' "$folder" || true)
+    done <<<"$image"
+else
+    allocators=${image:-failed}
+fi
+check "the thumbv7em image has no global allocator" "$allocators" "take it out: no host of the kernel needs one"
+
 # The public API can name no foreign type: of the optional dependencies only sync, which is private, names two, and
 # collections/foreign.rs implements a trait of the third, by feature, on a type of its own.
 foreign=$(cargo tree -p archipelago-kernel -e normal --all-features --depth 1 --prefix none |

@@ -90,6 +90,7 @@ must_pass lm3s6965evb thumbv7m-none-eabi release ""
 must_pass lm3s6965evb thumbv7m-none-eabi release spin
 must_pass lm3s6965evb thumbv7m-none-eabi dev ""
 must_pass lm3s6965evb thumbv7m-none-eabi dev spin
+# Also the proof that kernel and slab link without a global allocator: tests/checks.sh sees that no crate of it has one.
 must_pass mps2-an386 thumbv7em-none-eabihf release ""
 must_pass microbit thumbv6m-none-eabi release no-cas
 
