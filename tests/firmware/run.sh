@@ -93,6 +93,7 @@ must_pass lm3s6965evb thumbv7m-none-eabi dev spin
 # Also the proof that kernel and slab link without a global allocator: tests/checks.sh sees that no crate of it has one.
 must_pass mps2-an386 thumbv7em-none-eabihf release ""
 must_pass microbit thumbv6m-none-eabi release no-cas
+must_pass microbit thumbv6m-none-eabi release no-cas,pools
 
 must_fail 101 lost-call "calls run as often as they were added"
 must_fail 101 missed-slice "assertion"

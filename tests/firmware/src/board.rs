@@ -1,12 +1,11 @@
 //! `Board`: what the kernel needs, from a Cortex-M.
 #![allow(unsafe_code)]
 
-use archipelago_alloc_linked_list::LinkedListRaw;
 use archipelago_alloc_slab::SmallHeap;
 use archipelago_kernel::{Host, gil::Blocking, host::NoPark};
 use archipelago_locks::CsGil;
 
-use crate::{clock::SysTickClock, counter::Counter, slot::StaticSlot};
+use crate::{clock::SysTickClock, counter::Counter, memory::Raw, slot::StaticSlot};
 
 /// The short lock: masks interrupts while it is held.
 #[cfg(not(feature = "spin"))]
@@ -41,7 +40,7 @@ impl Host for Board {
     type GilPolicy = Blocking;
     type Park = NoPark;
     type Clock = SysTickClock;
-    type Raw = LinkedListRaw<Lock>;
+    type Raw = Raw;
     type Heap = SmallHeap;
     type Slot = StaticSlot;
 

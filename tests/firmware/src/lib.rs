@@ -5,12 +5,12 @@ pub mod board;
 pub mod clock;
 pub mod counter;
 pub mod handler;
+#[cfg_attr(feature = "pools", path = "pools.rs")]
 pub mod memory;
 pub mod phases;
 pub mod slot;
 pub mod stack;
 
-use archipelago_alloc_linked_list::LinkedListRaw;
 use archipelago_kernel::Runtime;
 
 use board::{Board, Lock};
@@ -22,5 +22,4 @@ pub mod numbers {
 }
 
 /// The runtime of this image.
-pub static RUNTIME: Runtime<Board> =
-    Runtime::new(Board::new(), LinkedListRaw::new(Lock::new_const()), Lock::new_const());
+pub static RUNTIME: Runtime<Board> = Runtime::new(Board::new(), memory::raw(), Lock::new_const());

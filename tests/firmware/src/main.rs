@@ -10,7 +10,7 @@ use archipelago_firmware::{
     board::Board,
     clock::SysTickClock,
     handler::TALLY,
-    memory, numbers,
+    memory,
     phases::{
         cost, exhaustion,
         round::{self, Round},
@@ -53,7 +53,7 @@ fn main() -> ! {
         Runtime::<Board>::INTERPRETER_BYTES,
         Runtime::<Board>::THREAD_BYTES
     );
-    println!("memory: {} of {} bytes kept for slots after each round", first.kept, numbers::HEAP);
+    println!("memory: {} of {} bytes kept for slots after each round", first.kept, memory::bytes());
     println!("memory: room for {} interpreters at a time", counts[0]);
     println!(
         "instructions: attach and detach {}, safepoint {}, object {}, enter and leave {}",

@@ -7,7 +7,17 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::{RUNTIME, numbers::HEAP};
+use archipelago_alloc_linked_list::LinkedListRaw;
+
+use crate::{RUNTIME, board::Lock, numbers::HEAP};
+
+/// The raw domain: one region, divided as it is asked for.
+pub type Raw = LinkedListRaw<Lock>;
+
+/// It, without memory yet.
+pub const fn raw() -> Raw {
+    LinkedListRaw::new(Lock::new_const())
+}
 
 #[repr(align(8))]
 struct Region(UnsafeCell<[MaybeUninit<u8>; HEAP]>);
@@ -25,6 +35,11 @@ pub fn give() {
     // SAFETY: the flag lets one caller through: there is one thread, and no handler calls this.
     let region = unsafe { &mut *REGION.0.get() };
     assert!(RUNTIME.raw().backend().init(region).is_ok());
+}
+
+/// Bytes that there are.
+pub fn bytes() -> usize {
+    HEAP
 }
 
 /// Bytes of it that are in use.
