@@ -62,8 +62,9 @@ pub(crate) struct ThreadSlot {
     pub(crate) next_free: Cell<*mut ThreadSlot>,
     /// Under the runtime's lock: how to wake the thread while it waits in `Attached::wait`.
     pub(crate) wake: Cell<Option<NonNull<dyn Wake>>>,
-    /// Of the thread that has the thread state: it let its GIL go because somebody asked, at so many switches.
-    pub(crate) gave_way: Cell<Option<usize>>,
+    /// Of the thread that has the thread state: it let its GIL go because somebody asked, at so many switches (their low
+    /// bits).
+    pub(crate) gave_way: Cell<Option<u32>>,
     /// Under the GIL: the guest's data of this thread state. Its own thread looks at it without.
     guest: AtomicPtr<()>,
     /// Under the GIL: cleared by the raw layer, ready to be deleted.
