@@ -49,6 +49,8 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// Print statistics.
     pub stats: bool,
+    /// The file for memory by call site and interpreter.
+    pub heap_trace: Option<PathBuf>,
 }
 
 /// Reads the command line, beginning with the name of the command.
@@ -81,6 +83,7 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
         directories: Vec::new(),
         environment: Vec::new(),
         stats: false,
+        heap_trace: None,
     };
     loop {
         if let Some(arguments) = rest(parser) {
@@ -128,6 +131,16 @@ fn set(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), Str
         "switch-interval" => options.switch_interval = Some(valued(parser, name, TIME, time)?),
         "repeat" => options.repeat = valued(parser, name, COUNT, count)?,
         "jobs" => options.jobs = Some(valued(parser, name, COUNT, count)?),
+        "heap-trace" => {
+            let path = PathBuf::from(parser.value().map_err(|_| format!("--{name} wants a value"))?);
+            // A forgotten file name makes the next word one, and what it names would be gone.
+            if path.as_os_str().is_empty()
+                || path.extension().is_some_and(|end| end == "wasm" || end == "wat")
+            {
+                return Err(format!("--{name} wants a file to be written, not {}", quoted(path.as_os_str())));
+            }
+            options.heap_trace = Some(path);
+        }
         "dir" => {
             let text = value_of(parser, name)?;
             let (host, guest) = text.split_once("::").unwrap_or((&text, &text));

@@ -115,12 +115,22 @@ impl Failure {
 
     /// Output was lost.
     pub fn output(error: &io::Error) -> Self {
+        Failure::unwritten("its output", error)
+    }
+
+    /// The file of the heap trace cannot be written.
+    pub fn heap_trace(error: &io::Error) -> Self {
+        Failure::unwritten("the heap trace", error)
+    }
+
+    fn unwritten(what: &str, error: &io::Error) -> Self {
         let advice = match error.kind() {
             io::ErrorKind::BrokenPipe => "nobody reads it any more",
             io::ErrorKind::StorageFull => "free some space",
+            io::ErrorKind::PermissionDenied => "check its permissions",
             _ => "check where it leads",
         };
-        Failure::new(Status::Output, format!("its output cannot be written: {error}: {advice}"))
+        Failure::new(Status::Output, format!("{what} cannot be written: {error}: {advice}"))
     }
 
     /// An interpreter did not give everything back.

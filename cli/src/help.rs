@@ -27,6 +27,8 @@ const OPTIONS: &str = "
   --dir HOST[::GUEST]         open a directory to the programs, under the name GUEST (default: HOST); repeatable
   --env NAME=VALUE            set an environment variable of the programs; repeatable
   --stats                     print what each interpreter used, memory by domain too, on standard error
+  --heap-trace FILE           write the memory of each interpreter by call site to FILE, for flame graphs;
+                              with --stats, print it as a table too
   -h, --help                  print this
   -V, --version               print the version
 
@@ -36,18 +38,26 @@ streams:
   first interpreter gets the standard input, the others get none. With --repeat, interpreters are numbered in
   rounds: every program once, then every program again.
 
+heap trace:
+  FILE has a line 'INTERPRETER;DOMAIN;SITE COUNT' for each call site, as tools for flame graphs read them (folded
+  stacks), such as '[1] a.wasm;raw;run;memory.grow 1048576'. COUNT is the most bytes that were held for the site at
+  a time; sites have their peaks at different times, so a sum of them may be more than the interpreter ever held.
+  Linear memories and tables are in the domain raw, at 'load' what a program begins with and at 'run' what it grows
+  by. What limits do not count, such as compiled code, is not in it. FILE is made before the programs run.
+
 examples:
   archipelago run hello.wasm
   archipelago run a.wasm b.wasm --timeout 10s --memory-limit 64MiB --stats
   archipelago run tool.wasm --dir data::/data --env LANG=C -- --verbose /data/input
   archipelago run tiny.wat --repeat 10000 --jobs 2 --stats
+  archipelago run a.wasm b.wasm --heap-trace heap.folded && flamegraph.pl --countname=bytes heap.folded > heap.svg
 
 exit status:
 ";
 
 const RULE: &str = "\
   When several interpreters fail, the status is that of the failed one with the lowest number; 13, 130 and 143
-  come before any other. The remaining programs run on after a failure.
+  come before any other, and 12 for a heap trace that is lost comes last. The remaining programs run on after a failure.
 ";
 
 /// The text of `--help`.

@@ -4,34 +4,47 @@ use core::time::Duration;
 use std::{io, sync::Arc, time::Instant};
 
 use archipelago::{
-    Attached, GuestTable, InterpreterConfig, Runtime, ThreadState,
-    kernel::{guest::Step, memory::Domain},
+    InterpreterConfig, OnStd, Runtime,
+    kernel::{Attached, ThreadState, guest::GuestTable, guest::Step, memory::Domain},
 };
+use archipelago_alloc_hooks::Frame;
 use archipelago_guest_wasm::{Engine, Output, Program, WakeFd, Wasm};
 
 use crate::{
     failure::{Failure, Run},
+    heap_trace::HeapTrace,
     lines::Lines,
     plan::Plan,
     signals::Stop,
+    sites,
     status::Status,
     stream::Stream,
 };
 
 /// What all interpreters of one command share.
-pub struct Context {
+pub struct Context<H: OnStd> {
     /// Which interpreters there are.
     pub plan: Plan,
     /// How they are made.
     pub config: InterpreterConfig,
     /// Where they are made.
-    pub runtime: Runtime,
+    pub runtime: Runtime<H>,
     /// What compiles their programs.
     pub engine: Engine,
     /// Whether to stop.
     pub stop: Arc<Stop>,
     /// Standard output and standard error, if several interpreters share them.
     pub streams: Option<[Arc<Stream>; 2]>,
+    /// Where memory is written down, if it is: then `H` has the heap that does so.
+    pub trace: Option<HeapTrace>,
+}
+
+impl<H: OnStd> Context<H> {
+    /// Does `act`, at the call site `step`.
+    fn at<R>(&self, step: &'static Frame, act: impl FnOnce() -> R) -> R {
+        let _there = self.trace.as_ref().map(|_| sites::at(step));
+        act()
+    }
 }
 
 /// What became of one interpreter.
@@ -62,7 +75,7 @@ pub struct Outcome {
 }
 
 /// Runs interpreter `number`.
-pub fn run(context: &Context, number: usize) -> Outcome {
+pub fn run<H: OnStd>(context: &Context<H>, number: usize) -> Outcome {
     let mut outcome = Outcome {
         number,
         loaded: false,
@@ -85,18 +98,20 @@ pub fn run(context: &Context, number: usize) -> Outcome {
 }
 
 /// The interpreter's life.
-fn live(context: &Context, program: &Program, outcome: &mut Outcome) -> Result<(), Failure> {
+fn live<H: OnStd>(context: &Context<H>, program: &Program, outcome: &mut Outcome) -> Result<(), Failure> {
     let (runtime, options) = (&*context.runtime, context.plan.options());
     let internal = |error: &dyn core::fmt::Display| Failure::new(Status::Internal, error.to_string());
-    let mut state = runtime
-        .create(&context.config, Some(GuestTable::of::<Wasm>()))
-        .map_err(|error| Failure::create(error, options))?;
+    let create = || runtime.create(&context.config, Some(GuestTable::of::<Wasm>()));
+    let mut state = context.at(&sites::CREATE, create).map_err(|error| Failure::create(error, options))?;
+    if let Some(trace) = &context.trace {
+        trace.name(state.interpreter(), outcome.number);
+    }
     // The look-up takes the runtime's lock. A signal either finds the interpreter listed, and interrupts it, or is
     // seen by the question after it.
     let interpreter = runtime.interpreter(state.interpreter()).map_err(|error| internal(&error))?;
     let ended = match context.stop.asked() {
         Some(signal) => Err(Failure::signal(signal)),
-        None => execute(context, program, &mut state, outcome),
+        None => context.at(&sites::RUN, || execute(context, program, &mut state, outcome)),
     };
     if let Ok(stats) = interpreter.stats() {
         (outcome.waited, outcome.waits, outcome.switches) = (stats.waited, stats.waits, stats.switches);
@@ -105,18 +120,20 @@ fn live(context: &Context, program: &Program, outcome: &mut Outcome) -> Result<(
     if let Ok(usage) = interpreter.usage() {
         outcome.peaks = Domain::ALL.map(|domain| usage.domain(domain).peak);
     }
-    drop(state);
-    let ledger = interpreter.end(None).map_err(|error| internal(&error))?;
+    let ledger = context.at(&sites::END, || {
+        drop(state);
+        interpreter.end(None).map_err(|error| internal(&error))
+    })?;
     outcome.peak = ledger.peak;
     outcome.unclean = (!ledger.is_clean()).then(|| Failure::unclean(&ledger));
     ended
 }
 
 /// Runs the program in its interpreter.
-fn execute(
-    context: &Context,
+fn execute<H: OnStd>(
+    context: &Context<H>,
     program: &Program,
-    state: &mut ThreadState<'_>,
+    state: &mut ThreadState<'_, H>,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
     let (plan, options) = (&context.plan, context.plan.options());
@@ -130,11 +147,19 @@ fn execute(
         None => [Output::Inherit, Output::Inherit],
     };
     let ended = state.attach(|cx| {
-        Wasm::load(cx, program, plan.setup(number, stdout, stderr))
+        if let Some(trace) = &context.trace {
+            trace.charge(cx.id(), &sites::KERNEL, cx.usage().domain(Domain::Raw).bytes);
+        }
+        context
+            .at(&sites::LOAD, || Wasm::load(cx, program, plan.setup(number, stdout, stderr)))
             .map_err(|error| Failure::spawn(&error, options, cx.usage().peak))?;
         let step = cx.exec(b"");
         let mut run = Run { step, ending: None, limit_hit: None, output_error: None, peak: cx.usage().peak };
+        let id = cx.id();
         if let Ok(parts) = cx.guest::<Wasm>() {
+            if let (Some(trace), Some(instance)) = (&context.trace, parts.state.instance()) {
+                trace.charges(id, instance);
+            }
             outcome.fuel = parts.state.instance().map_or(0, |instance| instance.fuel_used());
             run.ending = parts.state.ending().cloned();
             run.limit_hit = parts.state.limit_hit();
@@ -149,7 +174,7 @@ fn execute(
 
 /// Writes the last line, if the program did not end it. How many bytes were lost: a program that was stopped does not
 /// wait for its readers.
-fn flush(cx: &mut Attached<'_>, lines: &Lines, run: &mut Run) -> usize {
+fn flush<H: OnStd>(cx: &mut Attached<'_, H>, lines: &Lines, run: &mut Run) -> usize {
     if lines.is_empty() {
         return 0;
     }

@@ -9,11 +9,13 @@
 //! | `plan`, `source` | which interpreters are run, and their programs |
 //! | `run`, `job` | the threads that run them; one interpreter from its creation to its end |
 //! | `stream`, `lines` | output in whole lines, never blocking where it cannot be ended |
+//! | `heap_trace`, `sites` | memory by call site and interpreter: the file, and where memory is taken |
 //! | `signals` | Ctrl-C |
 //! | `failure`, `report`, `stats` | what went wrong, and what is said about it |
 
 mod args;
 mod failure;
+mod heap_trace;
 mod help;
 mod job;
 mod lines;
@@ -21,6 +23,7 @@ mod plan;
 mod report;
 mod run;
 mod signals;
+mod sites;
 mod source;
 mod stats;
 mod status;

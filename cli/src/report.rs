@@ -13,6 +13,7 @@ use archipelago_guest_wasm::{Stopped, WakeFd};
 
 use crate::{
     failure::Failure,
+    heap_trace::HeapTrace,
     job::Outcome,
     plan::Plan,
     signals::Stop,
@@ -46,6 +47,8 @@ struct State {
     told: Vec<bool>,
     first: Option<(usize, Status)>,
     unclean: usize,
+    /// The heap trace was not written.
+    untraced: bool,
     /// Nobody reads standard error.
     stuck: bool,
 }
@@ -126,6 +129,18 @@ impl Report {
         self.put(text.into_bytes(), false);
     }
 
+    /// Writes the heap trace to its file, and with `--stats` a table of it.
+    pub fn heap_trace(&self, trace: &HeapTrace, plan: &Plan) {
+        let lines = trace.lines(plan);
+        if plan.options().stats {
+            self.put(lines.table().into_bytes(), false);
+        }
+        if let Err(failure) = trace.write(&lines.folded()) {
+            self.state().untraced = true;
+            self.say(&failure.text, false);
+        }
+    }
+
     /// Writes what a stopped program left of its last line, if its reader takes it soon.
     pub fn settle(&self, stream: &Stream) {
         let until = Instant::now() + GRACE;
@@ -141,6 +156,7 @@ impl Report {
             (1.., ..) => Status::Internal,
             (0, Some(signal), _) => signal,
             (0, None, Some((_, status))) => status,
+            (0, None, None) if state.untraced => Status::Output,
             (0, None, None) => Status::Success,
         }
     }

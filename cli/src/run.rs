@@ -3,12 +3,13 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::{sync::Arc, thread};
 
-use archipelago::{GilChoice, Runtime};
+use archipelago::{GilChoice, OnStd, Runtime, StdHost};
 use archipelago_guest_wasm::{Descriptor, Engine};
 
 use crate::{
     args::Options,
     complain,
+    heap_trace::{HeapTrace, TracedHost},
     job::{self, Context},
     plan::Plan,
     report::Report,
@@ -23,16 +24,26 @@ pub fn run(options: Options) -> Status {
     let Some(plan) = Plan::new(options) else {
         return complain(Status::Usage, "--repeat is too large: there are not so many numbers");
     };
-    match prepare(plan) {
+    match plan.options().heap_trace.clone().map(HeapTrace::create) {
+        None => run_on::<StdHost>(plan, None),
+        Some(Ok(trace)) => run_on::<TracedHost>(plan, Some(trace)),
+        Some(Err(failure)) => complain(failure.status, &failure.text),
+    }
+}
+
+/// The heap is in the host's type, and everything from here to the kernel is built once for each: so a run that is not
+/// traced has the instructions it would have if there were no traces.
+fn run_on<H: OnStd>(plan: Plan, trace: Option<HeapTrace>) -> Status {
+    match prepare::<H>(plan, trace) {
         Ok((context, report)) => carry_out(&context, &report),
         Err(error) => complain(Status::Start, &error),
     }
 }
 
-fn prepare(plan: Plan) -> Result<(Context, Report), String> {
+fn prepare<H: OnStd>(plan: Plan, trace: Option<HeapTrace>) -> Result<(Context<H>, Report), String> {
     let timed = plan.options().timeout.is_some();
     let (context, report) =
-        set_up(plan).map_err(|error| format!("the runtime cannot be started: {error}"))?;
+        set_up(plan, trace).map_err(|error| format!("the runtime cannot be started: {error}"))?;
     if timed {
         context
             .runtime
@@ -42,13 +53,16 @@ fn prepare(plan: Plan) -> Result<(Context, Report), String> {
     Ok((context, report))
 }
 
-fn set_up(plan: Plan) -> Result<(Context, Report), archipelago::Error> {
+fn set_up<H: OnStd>(
+    plan: Plan,
+    trace: Option<HeapTrace>,
+) -> Result<(Context<H>, Report), archipelago::Error> {
     let stderr = Arc::new(Stream::new(Descriptor::stderr()?));
     let streams = match plan.count() {
         1 => None,
         _ => Some([Arc::new(Stream::new(Descriptor::stdout()?)), Arc::clone(&stderr)]),
     };
-    let runtime = Runtime::new()?;
+    let runtime = Runtime::on_host(None)?;
     if let (GilChoice::Shared, Some(interval)) = (plan.options().gil, plan.options().switch_interval) {
         // The interval belongs to the GIL, and that is main's.
         runtime.thread_state(runtime.main()?)?.attach(|cx| cx.set_switch_interval(interval))?;
@@ -56,10 +70,10 @@ fn set_up(plan: Plan) -> Result<(Context, Report), archipelago::Error> {
     let stop = Arc::new(Stop::new()?);
     let report = Report::new(&plan, stderr, Arc::clone(&stop));
     let config = plan.config();
-    Ok((Context { plan, config, runtime, engine: Engine::new(), stop, streams }, report))
+    Ok((Context { plan, config, runtime, engine: Engine::new(), stop, streams, trace }, report))
 }
 
-fn carry_out(context: &Context, report: &Report) -> Status {
+fn carry_out<H: OnStd>(context: &Context<H>, report: &Report) -> Status {
     let watch = match Watch::new(context.runtime.clone(), Arc::clone(&context.stop)) {
         Ok(watch) => watch,
         Err(error) => return complain(Status::Start, &format!("signals cannot be watched: {error}")),
@@ -85,6 +99,9 @@ fn carry_out(context: &Context, report: &Report) -> Status {
     if context.plan.options().stats {
         report.stats(before, stats::resident());
     }
+    if let Some(trace) = &context.trace {
+        report.heap_trace(trace, &context.plan);
+    }
     for stream in context.streams.iter().flatten() {
         report.settle(stream);
     }
@@ -93,7 +110,7 @@ fn carry_out(context: &Context, report: &Report) -> Status {
 }
 
 /// One thread: takes the next number until there is none.
-fn work(context: &Context, report: &Report, next: &AtomicUsize) {
+fn work<H: OnStd>(context: &Context<H>, report: &Report, next: &AtomicUsize) {
     while context.stop.asked().is_none() {
         let number = next.fetch_add(1, Ordering::Relaxed);
         if number > context.plan.count() {

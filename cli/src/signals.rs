@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use archipelago::Runtime;
+use archipelago::{OnStd, Runtime};
 use archipelago_guest_wasm::WakeFd;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
@@ -58,7 +58,7 @@ impl Watch {
     ///
     /// # Errors
     /// No thread or no descriptor to be had.
-    pub fn new(runtime: Runtime, stop: Arc<Stop>) -> io::Result<Self> {
+    pub fn new(runtime: Runtime<impl OnStd>, stop: Arc<Stop>) -> io::Result<Self> {
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let handle = signals.handle();
         let thread = thread::Builder::new().name("archipelago-signals".into()).spawn(move || {
@@ -81,7 +81,7 @@ impl Watch {
     }
 }
 
-fn interrupt_all(runtime: &Runtime) {
+fn interrupt_all(runtime: &Runtime<impl OnStd>) {
     // Lookups fail in an interrupt handler only, and where the runtime is gone.
     let (Ok(main), Ok(count)) = (runtime.main(), runtime.count()) else { return };
     // Room for those that are created meanwhile: they look whether to stop after they are listed.

@@ -56,7 +56,10 @@ impl Status {
         (Status::Fuel, "a program used up its fuel"),
         (Status::TimeOut, "a program reached its time-out"),
         (Status::Start, "an interpreter could not be set up: a directory, an argument, a system resource"),
-        (Status::Output, "a program's output could not be written: closed pipe, full disk"),
+        (
+            Status::Output,
+            "a program's output, or the heap trace, could not be written: closed pipe, full disk",
+        ),
         (Status::Internal, "an interpreter did not give everything back: a bug of Archipelago"),
         (Status::Interrupted, "interrupted by Ctrl-C (SIGINT)"),
         (Status::Terminated, "terminated by SIGTERM"),

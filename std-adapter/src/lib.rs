@@ -15,6 +15,8 @@ mod slot;
 mod spawn;
 mod timer;
 
+pub use archipelago_alloc_slab::UsualHeap;
+pub use archipelago_alloc_system::SystemRaw;
 pub use archipelago_kernel as kernel;
 pub use archipelago_kernel::{
     InterpreterId,
@@ -24,7 +26,7 @@ pub use archipelago_kernel::{
 pub use clock::StdClock;
 pub use error::{Error, JoinError, Payload};
 pub use gil::ParkingGil;
-pub use host::StdHost;
+pub use host::{OnStd, StdHost, StdHostOf};
 pub use park::StdPark;
 pub use runtime::Runtime;
 pub use slot::ThreadLocalSlot;

@@ -4,20 +4,25 @@ use core::ops::Deref;
 use std::{io, sync::Arc};
 
 use archipelago_alloc_system::SystemRaw;
-use archipelago_kernel::{self as kernel, host::RawLock};
+use archipelago_kernel::{self as kernel, guest::GuestTable, host::RawLock};
 
-use crate::{Error, GuestTable, StdHost};
+use crate::{Error, OnStd, StdHost};
 
 /// A running runtime. It is finalized when the last clone and the last thread it started are gone.
-#[derive(Clone)]
-pub struct Runtime(Arc<Owner>);
+pub struct Runtime<H: OnStd = StdHost>(Arc<Owner<H>>);
+
+impl<H: OnStd> Clone for Runtime<H> {
+    fn clone(&self) -> Self {
+        Runtime(Arc::clone(&self.0))
+    }
+}
 
 /// Stops the timer before the kernel's runtime goes.
-struct Owner(Arc<kernel::Runtime<StdHost>>);
+struct Owner<H: OnStd>(Arc<kernel::Runtime<H>>);
 
-impl Drop for Owner {
+impl<H: OnStd> Drop for Owner<H> {
     fn drop(&mut self) {
-        self.0.host().timer().stop();
+        self.0.host().std().timer().stop();
     }
 }
 
@@ -34,9 +39,21 @@ impl Runtime {
     ///
     /// # Errors
     /// If the main interpreter cannot be made.
-    pub fn with_main(guest: Option<&'static GuestTable>) -> Result<Self, Error> {
-        let runtime = Arc::new(kernel::Runtime::new(StdHost::new(), SystemRaw, RawLock::new()));
-        runtime.host().timer().watch(Arc::downgrade(&runtime));
+    pub fn with_main(guest: Option<&'static GuestTable<StdHost>>) -> Result<Self, Error> {
+        Self::on_host(guest)
+    }
+}
+
+impl<H: OnStd> Runtime<H> {
+    /// As [`with_main`](Runtime::with_main), on a host with other heaps, such as a
+    /// [`StdHostOf`](crate::StdHostOf) a wrapper.
+    ///
+    /// # Errors
+    /// If the main interpreter cannot be made.
+    pub fn on_host(guest: Option<&'static GuestTable<H>>) -> Result<Self, Error> {
+        let runtime = Arc::new(kernel::Runtime::new(H::default(), SystemRaw, RawLock::new()));
+        let watched = Arc::downgrade(&runtime);
+        runtime.host().std().timer().watch(watched);
         let runtime = Runtime(Arc::new(Owner(runtime)));
         let _main = runtime.initialize(guest)?;
         Ok(runtime)
@@ -49,18 +66,18 @@ impl Runtime {
     /// No thread is to be had. Deadlines then pass only when somebody calls [`tick`](kernel::Runtime::tick), unless the
     /// thread can be started with a later one.
     pub fn watch_deadlines(&self) -> Result<(), Error> {
-        Ok(self.host().timer().start()?)
+        Ok(self.host().std().timer().start()?)
     }
 
     /// Why no thread watches the deadlines that were set, if none could be started for them. They hold nevertheless,
     /// but pass only when somebody calls [`tick`](kernel::Runtime::tick). Each new deadline tries again.
     pub fn unwatched_deadlines(&self) -> Option<io::ErrorKind> {
-        self.host().timer().failed()
+        self.host().std().timer().failed()
     }
 }
 
-impl Deref for Runtime {
-    type Target = kernel::Runtime<StdHost>;
+impl<H: OnStd> Deref for Runtime<H> {
+    type Target = kernel::Runtime<H>;
 
     fn deref(&self) -> &Self::Target {
         &self.0.0

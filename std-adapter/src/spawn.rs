@@ -2,9 +2,9 @@
 
 use std::thread;
 
-use archipelago_kernel::{InterpreterId, config::Act, error::AttachError};
+use archipelago_kernel::{Attached, InterpreterId, config::Act, error::AttachError};
 
-use crate::{Attached, Error, JoinError, Runtime};
+use crate::{Error, JoinError, OnStd, Runtime};
 
 /// A thread that runs in an interpreter.
 pub struct JoinHandle<R> {
@@ -32,7 +32,7 @@ impl<R> JoinHandle<R> {
     }
 }
 
-impl Runtime {
+impl<H: OnStd> Runtime<H> {
     /// Starts an operating-system thread that attaches to `interpreter` and runs `f`.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Runtime {
     pub fn spawn<R: Send + 'static>(
         &self,
         interpreter: InterpreterId,
-        f: impl for<'i> FnOnce(&mut Attached<'i>) -> R + Send + 'static,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R + Send + 'static,
     ) -> Result<JoinHandle<R>, Error> {
         self.spawn_as(interpreter, Act::Thread, f)
     }
@@ -53,7 +53,7 @@ impl Runtime {
     pub fn spawn_daemon<R: Send + 'static>(
         &self,
         interpreter: InterpreterId,
-        f: impl for<'i> FnOnce(&mut Attached<'i>) -> R + Send + 'static,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R + Send + 'static,
     ) -> Result<JoinHandle<R>, Error> {
         self.spawn_as(interpreter, Act::DaemonThread, f)
     }
@@ -62,7 +62,7 @@ impl Runtime {
         &self,
         interpreter: InterpreterId,
         act: Act,
-        f: impl for<'i> FnOnce(&mut Attached<'i>) -> R + Send + 'static,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R + Send + 'static,
     ) -> Result<JoinHandle<R>, Error> {
         self.interpreter(interpreter)?.permit(act)?;
         let runtime = self.clone();

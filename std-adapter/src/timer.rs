@@ -10,11 +10,30 @@ use std::{
 
 use archipelago_kernel as kernel;
 
-use crate::StdHost;
+use crate::OnStd;
+
+/// A runtime whose deadlines are watched: the thread is the same one for hosts with any heap.
+pub(crate) trait Watched: Send + Sync {
+    /// What watches them.
+    fn timer(&self) -> &Timer;
+
+    /// Lets pass what is due; how long until the next one is.
+    fn tick(&self) -> Option<Duration>;
+}
+
+impl<H: OnStd> Watched for kernel::Runtime<H> {
+    fn timer(&self) -> &Timer {
+        self.host().std().timer()
+    }
+
+    fn tick(&self) -> Option<Duration> {
+        kernel::Runtime::tick(self)
+    }
+}
 
 #[derive(Default)]
 struct State {
-    runtime: Weak<kernel::Runtime<StdHost>>,
+    runtime: Option<Weak<dyn Watched>>,
     next: Option<Instant>,
     thread: Option<thread::JoinHandle<()>>,
     failed: Option<io::ErrorKind>,
@@ -28,7 +47,7 @@ impl State {
             return Ok(());
         }
         let runtime = self.runtime.clone();
-        let started = builder.name("archipelago-timer".into()).spawn(move || run(&runtime));
+        let started = builder.name("archipelago-timer".into()).spawn(move || run(runtime.as_ref()));
         self.failed = started.as_ref().err().map(io::Error::kind);
         self.thread = Some(started?);
         Ok(())
@@ -44,7 +63,7 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) const fn new() -> Self {
-        let state = State { runtime: Weak::new(), next: None, thread: None, failed: None, stop: false };
+        let state = State { runtime: None, next: None, thread: None, failed: None, stop: false };
         Timer { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -54,8 +73,8 @@ impl Timer {
     }
 
     /// Names the runtime whose deadlines are watched.
-    pub(crate) fn watch(&self, runtime: Weak<kernel::Runtime<StdHost>>) {
-        self.state().runtime = runtime;
+    pub(crate) fn watch(&self, runtime: Weak<dyn Watched>) {
+        self.state().runtime = Some(runtime);
     }
 
     /// Starts the thread before there is a deadline.
@@ -74,7 +93,7 @@ impl Timer {
         let at = Instant::now() + within;
         let mut state = self.state();
         state.next = Some(state.next.map_or(at, |next| next.min(at)));
-        if state.runtime.strong_count() > 0 {
+        if state.runtime.as_ref().is_some_and(|runtime| runtime.strong_count() > 0) {
             // Who armed it cannot be told by the kernel; `failed` keeps it.
             let _kept = state.start(thread::Builder::new());
         }
@@ -118,10 +137,10 @@ impl Timer {
     }
 }
 
-fn run(runtime: &Weak<kernel::Runtime<StdHost>>) {
+fn run(runtime: Option<&Weak<dyn Watched>>) {
     // The thread sleeps with a strong count: `stop` comes before the adapter gives its own up.
-    let Some(runtime) = runtime.upgrade() else { return };
-    let timer = runtime.host().timer();
+    let Some(runtime) = runtime.and_then(Weak::upgrade) else { return };
+    let timer = runtime.timer();
     while timer.sleep() {
         if let Some(next) = runtime.tick() {
             timer.arm(next);

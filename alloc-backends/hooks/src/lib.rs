@@ -17,6 +17,8 @@ mod raw;
 mod sealed;
 mod site;
 #[cfg(feature = "std")]
+mod std_book;
+#[cfg(feature = "std")]
 mod std_site;
 #[cfg(feature = "std")]
 mod std_trace;
@@ -36,6 +38,8 @@ pub use misuse::{Misuse, MisuseKind};
 pub use quarantine::Quarantining;
 pub use raw::HookedRaw;
 pub use site::{Frame, Site};
+#[cfg(feature = "std")]
+pub use std_book::StdBook;
 #[cfg(feature = "std")]
 pub use std_site::{Scope, scope, site};
 #[cfg(feature = "std")]

@@ -28,19 +28,21 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, bytes: usize) {
+    pub(crate) const NONE: Counts = Counts { bytes: 0, blocks: 0, peak_bytes: 0, peak_blocks: 0, taken: 0 };
+
+    pub(crate) fn add(&mut self, bytes: usize) {
         self.blocks += 1;
         self.taken += 1;
         self.peak_blocks = self.peak_blocks.max(self.blocks);
         self.resize(0, bytes);
     }
 
-    fn resize(&mut self, old: usize, new: usize) {
+    pub(crate) fn resize(&mut self, old: usize, new: usize) {
         self.bytes = self.bytes.saturating_sub(old).saturating_add(new);
         self.peak_bytes = self.peak_bytes.max(self.bytes);
     }
 
-    fn sub(&mut self, bytes: usize) {
+    pub(crate) fn sub(&mut self, bytes: usize) {
         self.blocks = self.blocks.saturating_sub(1);
         self.resize(bytes, 0);
     }
@@ -57,7 +59,7 @@ pub struct Row {
     pub counts: Counts,
 }
 
-type Key = (Site, Option<Asker>);
+pub(crate) type Key = (Site, Option<Asker>);
 
 /// Where traces are written. It outlives every heap that writes to it, so that what ended interpreters used is known.
 pub trait Book: Sync {
@@ -89,7 +91,7 @@ pub struct TraceBook<L, const N: usize> {
 }
 
 /// The line of those that have none.
-const REST: u32 = u32::MAX;
+pub(crate) const REST: u32 = u32::MAX;
 
 // SAFETY: [K1] the lines are reached through `with` only, which holds the lock; sites are references to frames that are
 // `Sync`.
@@ -98,8 +100,7 @@ unsafe impl<L: RawLock, const N: usize> Sync for TraceBook<L, N> {}
 impl<L: RawLock, const N: usize> TraceBook<L, N> {
     /// An empty book.
     pub const fn new(lock: L) -> Self {
-        let rest = Counts { bytes: 0, blocks: 0, peak_bytes: 0, peak_blocks: 0, taken: 0 };
-        TraceBook { lock, lines: UnsafeCell::new(Lines { lines: FnvIndexMap::new(), rest }) }
+        TraceBook { lock, lines: UnsafeCell::new(Lines { lines: FnvIndexMap::new(), rest: Counts::NONE }) }
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Lines<N>) -> T) -> T {

@@ -6,6 +6,8 @@ use wasmi::{
 };
 use wasmi_core::LimiterError;
 
+use crate::charge::{Charge, ChargeReason, Charges};
+
 /// What one table element costs: wasmi keeps a reference in 32 bits.
 const TABLE_ELEMENT_BYTES: usize = 4;
 
@@ -32,15 +34,17 @@ pub(crate) struct Budget {
     charged: usize,
     peak: usize,
     hit: Option<LimitHit>,
-    /// Bytes of the growth in progress, given back when it fails after all.
-    last: usize,
+    charges: Charges,
+    /// The growth in progress, given back when it fails after all.
+    last: (ChargeReason, usize),
     /// Set once the instance exists; from then on tables grow in steps.
     started: bool,
 }
 
 impl Budget {
     pub(crate) fn new(available: usize) -> Self {
-        Self { available, charged: 0, peak: 0, hit: None, last: 0, started: false }
+        let last = (ChargeReason::Memory, 0);
+        Self { available, charged: 0, peak: 0, hit: None, charges: Charges::new(), last, started: false }
     }
 
     pub(crate) fn set_available(&mut self, bytes: usize) {
@@ -59,6 +63,10 @@ impl Budget {
         self.peak
     }
 
+    pub(crate) fn charges(&self) -> impl Iterator<Item = Charge> + '_ {
+        self.charges.iter()
+    }
+
     pub(crate) fn hit(&self) -> Option<LimitHit> {
         self.hit
     }
@@ -67,7 +75,8 @@ impl Budget {
         self.hit.take()
     }
 
-    fn charge(&mut self, asked: usize) -> bool {
+    /// `reasons`: of the beginning, and of growth.
+    fn charge(&mut self, asked: usize, reasons: [ChargeReason; 2]) -> bool {
         if asked > self.available {
             self.hit = Some(LimitHit { asked, available: self.available });
             return false;
@@ -75,15 +84,18 @@ impl Budget {
         self.available -= asked;
         self.charged += asked;
         self.peak = self.peak.max(self.charged);
-        self.last = asked;
+        self.last = (reasons[usize::from(self.started)], asked);
+        self.charges.add(self.last.0, asked);
         true
     }
 
     /// A growth that was charged did not happen; its peak is kept, because it was asked for and granted.
     fn give_back(&mut self) {
-        self.available += self.last;
-        self.charged -= self.last;
-        self.last = 0;
+        let (reason, bytes) = self.last;
+        self.available += bytes;
+        self.charged -= bytes;
+        self.charges.sub(reason, bytes);
+        self.last.1 = 0;
     }
 }
 
@@ -94,7 +106,9 @@ impl ResourceLimiter for Budget {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, LimiterError> {
-        Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.charge(desired.saturating_sub(current)))
+        let reasons = [ChargeReason::Memory, ChargeReason::MemoryGrowth];
+        Ok(maximum.is_none_or(|maximum| desired <= maximum)
+            && self.charge(desired.saturating_sub(current), reasons))
     }
 
     fn memory_grow_failed(&mut self, _: &MemoryError) -> Result<(), LimiterError> {
@@ -113,7 +127,8 @@ impl ResourceLimiter for Budget {
         {
             return Ok(false);
         }
-        Ok(self.charge(elements.saturating_mul(TABLE_ELEMENT_BYTES)))
+        let reasons = [ChargeReason::Table, ChargeReason::TableGrowth];
+        Ok(self.charge(elements.saturating_mul(TABLE_ELEMENT_BYTES), reasons))
     }
 
     fn table_grow_failed(&mut self, _: &TableError) -> Result<(), LimiterError> {

@@ -2,6 +2,7 @@
 
 use crate::{
     budget::{Budget, LimitHit},
+    charge::Charge,
     error::{NotBlocked, StartError},
     program::Program,
     request::{Request, Response},
@@ -216,6 +217,11 @@ impl Instance {
     /// The most [`charged`](Self::charged) has been.
     pub fn peak(&self) -> usize {
         self.store.data().budget.peak()
+    }
+
+    /// The same by reason, of those for which anything was ever charged.
+    pub fn charges(&self) -> impl Iterator<Item = Charge> + '_ {
+        self.store.data().budget.charges()
     }
 
     /// The last growth that went over the budget since this was asked last. The program saw its growth fail.

@@ -36,7 +36,7 @@
 //! | `program`, `section`, `leb` | loading: validation, compilation, the entry point |
 //! | `rewrite` | functions in a form that is metered less often |
 //! | `instance` | one program of one interpreter, run in slices |
-//! | `budget` | bytes of memories and tables: what is charged, what was refused |
+//! | `budget`, `charge` | bytes of memories and tables: what is charged, for what, and what was refused |
 //! | `trap` | why a program was stopped |
 //! | `request`, `serve`, `wake` | what a blocked program waits for, and waiting for it |
 //! | `descriptor`, `sink`, `setup` | where standard streams lead, and what a program is given |
@@ -45,6 +45,7 @@
 //! | `guest` | all of this as a guest of the kernel |
 
 mod budget;
+mod charge;
 mod descriptor;
 mod engine;
 mod error;
@@ -63,6 +64,7 @@ mod wake;
 mod wasi;
 
 pub use budget::LimitHit;
+pub use charge::{Charge, ChargeReason};
 pub use descriptor::{Descriptor, Stopped};
 pub use engine::Engine;
 pub use error::{LoadError, NotBlocked, StartError};

@@ -2,7 +2,7 @@
 
 mod common;
 
-use archipelago_guest_wasm::{Instance, LimitHit, StartError, WasiSetup};
+use archipelago_guest_wasm::{Charge, ChargeReason, Instance, LimitHit, StartError, WasiSetup};
 use common::*;
 
 #[test]
@@ -60,6 +60,22 @@ fn tables_are_charged() {
     assert!(matches!(finish(&mut instance, 1).0, archipelago_guest_wasm::Slice::Done(0)));
     assert_eq!(instance.charged(), 1000);
     assert_eq!(instance.take_limit_hit(), Some(LimitHit { asked: 40, available: 0 }));
+}
+
+/// SPEC: M8
+#[test]
+fn charges_are_told_by_their_reason() {
+    let text = r#"(module (memory 2) (table $t 6 funcref) (func (export "_start")
+        (drop (memory.grow (i32.const 3))) (drop (memory.grow (i32.const 100)))
+        (drop (table.grow $t (ref.null func) (i32.const 5)))))"#;
+    let mut instance = Instance::new(&load(text).unwrap(), WasiSetup::new(), 10 * PAGE).unwrap();
+    let charge = |reason, bytes| Charge { reason, bytes, peak: bytes };
+    let start = [charge(ChargeReason::Memory, 2 * PAGE), charge(ChargeReason::Table, 24)];
+    assert_eq!(instance.charges().collect::<Vec<_>>(), start);
+    assert_eq!(exit_code(&mut instance), 0);
+    let grown = [charge(ChargeReason::MemoryGrowth, 3 * PAGE), charge(ChargeReason::TableGrowth, 20)];
+    assert_eq!(instance.charges().collect::<Vec<_>>(), [start, grown].concat());
+    assert_eq!(instance.charges().map(|charge| charge.bytes).sum::<usize>(), instance.charged());
 }
 
 #[test]
