@@ -9,7 +9,7 @@ use std::{
 use archipelago::GilChoice;
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::value;
+use crate::value::{self, Wrong};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -115,22 +115,24 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
 
 /// Reads the value of an option that has one.
 fn set(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), String> {
-    const SIZE: &str = "a size: bytes, or a number with KiB, MiB or GiB, such as 64MiB";
-    const TIME: &str = "a time above zero with its unit (us, ms, s, m, h), such as 500ms";
+    const SIZE: &str = "a size above zero: bytes, or a number with KiB, MiB or GiB, such as 64MiB";
     const COUNT: &str = "a number above zero";
-    let time = |text: &str| value::duration(text).filter(|time| !time.is_zero());
+    let most = usize::MAX;
     match name {
         "gil" => {
             let own_or_shared =
                 |text: &str| GilChoice::from_name(text).ok().filter(|gil| *gil != GilChoice::Default);
             options.gil = valued(parser, name, "'own' or 'shared'", own_or_shared)?;
         }
-        "memory-limit" => options.memory_limit = Some(valued(parser, name, SIZE, value::size)?),
-        "timeout" => options.timeout = Some(valued(parser, name, TIME, time)?),
-        "fuel" => options.fuel = Some(valued(parser, name, "a number", |text| text.parse().ok())?),
-        "switch-interval" => options.switch_interval = Some(valued(parser, name, TIME, time)?),
-        "repeat" => options.repeat = valued(parser, name, COUNT, count)?,
-        "jobs" => options.jobs = Some(valued(parser, name, COUNT, count)?),
+        "memory-limit" => {
+            let size = format_args!("{most} bytes");
+            options.memory_limit = Some(bounded(parser, name, SIZE, size, value::size)?);
+        }
+        "timeout" => options.timeout = Some(time(parser, name)?),
+        "fuel" => options.fuel = Some(bounded(parser, name, COUNT, u64::MAX, value::count)?),
+        "switch-interval" => options.switch_interval = Some(time(parser, name)?),
+        "repeat" => options.repeat = bounded(parser, name, COUNT, most, value::natural)?,
+        "jobs" => options.jobs = Some(bounded(parser, name, COUNT, most, value::natural)?),
         "heap-trace" => {
             let path = PathBuf::from(parser.value().map_err(|_| format!("--{name} wants a value"))?);
             // A forgotten file name makes the next word one, and what it names would be gone.
@@ -142,9 +144,12 @@ fn set(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), Str
             options.heap_trace = Some(path);
         }
         "dir" => {
-            let text = value_of(parser, name)?;
-            let (host, guest) = text.split_once("::").unwrap_or((&text, &text));
-            options.directories.push((host.into(), guest.into()));
+            let directory = |text: &str| {
+                let (host, guest) = text.split_once("::").unwrap_or((text, text));
+                (!host.is_empty() && !guest.is_empty()).then(|| (host.into(), guest.to_owned()))
+            };
+            let wanted = "HOST or HOST::GUEST, none of them empty";
+            options.directories.push(valued(parser, name, wanted, directory)?);
         }
         "env" => {
             let variable = |text: &str| {
@@ -158,8 +163,32 @@ fn set(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), Str
     Ok(())
 }
 
-fn count(text: &str) -> Option<usize> {
-    text.parse().ok().filter(|count| *count > 0)
+fn time(parser: &mut Parser, name: &str) -> Result<Duration, String> {
+    let text = value_of(parser, name)?;
+    value::duration(&text).map_err(|wrong| match wrong {
+        Wrong::Form => {
+            format!("--{name} wants a time above zero with its unit (us, ms, s, m, h), such as 500ms, not '{text}'")
+        }
+        Wrong::TooLarge => {
+            let years = value::LONGEST.as_secs() / (365 * 24 * 60 * 60);
+            format!("--{name} is longer than {years} years, and the clock tells no more: shorten '{text}'")
+        }
+    })
+}
+
+/// The value of an option that is a number.
+fn bounded<T>(
+    parser: &mut Parser,
+    name: &str,
+    wanted: impl Display,
+    most: impl Display,
+    read: impl FnOnce(&str) -> Result<T, Wrong>,
+) -> Result<T, String> {
+    let text = value_of(parser, name)?;
+    read(&text).map_err(|wrong| match wrong {
+        Wrong::Form => format!("--{name} wants {wanted}, not '{text}'"),
+        Wrong::TooLarge => format!("--{name}: '{text}' is too large (at most {most})"),
+    })
 }
 
 fn valued<T>(

@@ -1,6 +1,6 @@
 //! What went wrong in one interpreter: what, and what to do. Where is said by whoever reports it.
 
-use std::io;
+use std::{io, path::Path};
 
 use archipelago::kernel::{
     error::{ConfigError, CreateError, GuestError, Interrupt},
@@ -34,20 +34,35 @@ impl Failure {
         self
     }
 
-    /// The interpreter could not be created.
-    pub fn create(error: CreateError, options: &Options) -> Self {
+    /// The interpreter could not be created. `least`: what one takes before its program, if that can be found out.
+    pub fn create(error: CreateError, options: &Options, least: impl FnOnce() -> Option<usize>) -> Self {
         match (error, options.memory_limit) {
             (CreateError::Config(ConfigError::LimitBelowFootprint), Some(limit)) => Failure::new(
                 Status::MemoryLimit,
-                format!(
-                    "the limit of {limit} bytes is less than an empty interpreter takes: raise --memory-limit"
-                ),
+                match least() {
+                    Some(least) => format!(
+                        "the limit of {limit} bytes is less than the {least} bytes an interpreter takes before its \
+                         program: give --memory-limit at least {least}"
+                    ),
+                    None => format!(
+                        "the limit of {limit} bytes is less than an interpreter takes before its program: raise \
+                         --memory-limit"
+                    ),
+                },
             ),
-            (CreateError::Config(ConfigError::DurationTooLong), _) => {
-                Failure::new(Status::Usage, "the duration is longer than the clock can tell: shorten it")
-            }
             _ => Failure::new(Status::Start, error.to_string()),
         }
+    }
+
+    /// A directory for the programs could not be opened.
+    pub fn directory(path: &Path, error: &io::Error) -> Self {
+        let advice = match error.kind() {
+            io::ErrorKind::NotFound => "check the path, or create it",
+            io::ErrorKind::NotADirectory => "name a directory",
+            io::ErrorKind::PermissionDenied => "check its permissions",
+            _ => "name another one",
+        };
+        Failure::new(Status::Start, format!("--dir {} cannot be opened: {error}: {advice}", path.display()))
     }
 
     /// The program could not be put into its interpreter.
@@ -61,7 +76,13 @@ impl Failure {
                 Failure::machine("its memories and tables cannot be had")
             }
             SpawnError::Start(StartError::Trapped(trap)) => Failure::trap(trap),
+            SpawnError::Start(StartError::Directory { path, error }) => Failure::directory(path, error),
             SpawnError::Start(StartError::Engine(what)) => Failure::new(Status::NotAProgram, what.clone()),
+            SpawnError::Guest(GuestError::Alloc(AllocError {
+                requested,
+                cause: AllocCause::HardLimit,
+                ..
+            })) => Failure::memory(&format!("{requested} bytes were refused"), options, peak),
             SpawnError::Guest(GuestError::Interrupt(interrupt)) => {
                 Failure::interrupt(*interrupt, options, None)
             }

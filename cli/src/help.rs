@@ -32,6 +32,8 @@ const OPTIONS: &str = "
   -h, --help                  print this
   -V, --version               print the version
 
+  Of an option that is given again the last one counts, but for the repeatable ones.
+
 streams:
   A single interpreter uses the standard streams as they are. Of several, each line of output begins with the
   number of its interpreter, as in '[2] text', and lines are never mixed; a line longer than 1 MiB is broken. The
@@ -44,6 +46,12 @@ heap trace:
   a time; sites have their peaks at different times, so a sum of them may be more than the interpreter ever held.
   Linear memories and tables are in the domain raw, at 'load' what a program begins with and at 'run' what it grows
   by. What limits do not count, such as compiled code, is not in it. FILE is made before the programs run.
+
+statistics:
+  One line for each of the first 100 interpreters; the totals are of all. 'waits' is how often its thread waited for
+  the GIL, 'GIL wait ms' how long in all, 'switches' how often it took the GIL after another thread state. 'peak
+  bytes' is the most it held at a time; 'raw', 'mem' and 'object' are the peaks of each domain, which need not fall
+  together. 'fuel' is what --fuel limits.
 
 examples:
   archipelago run hello.wasm
@@ -65,7 +73,7 @@ pub fn text() -> String {
     let mut text = String::from(USAGE);
     let indent = " ".repeat(30);
     // Writing to a string cannot fail.
-    let _ = write!(text, "{indent}(default: all of them, but at most {MOST_JOBS} or one per processor)");
+    let _ = write!(text, "{indent}(default: {MOST_JOBS} or one per processor, whichever is more)");
     text.push_str(OPTIONS);
     for (status, meaning) in Status::ALL {
         let _ = writeln!(text, "  {:>3}  {meaning}", status.code());

@@ -102,7 +102,9 @@ fn live<H: OnStd>(context: &Context<H>, program: &Program, outcome: &mut Outcome
     let (runtime, options) = (&*context.runtime, context.plan.options());
     let internal = |error: &dyn core::fmt::Display| Failure::new(Status::Internal, error.to_string());
     let create = || runtime.create(&context.config, Some(GuestTable::of::<Wasm>()));
-    let mut state = context.at(&sites::CREATE, create).map_err(|error| Failure::create(error, options))?;
+    let mut state = context
+        .at(&sites::CREATE, create)
+        .map_err(|error| Failure::create(error, options, || least(context)))?;
     if let Some(trace) = &context.trace {
         trace.name(state.interpreter(), outcome.number);
     }
@@ -127,6 +129,20 @@ fn live<H: OnStd>(context: &Context<H>, program: &Program, outcome: &mut Outcome
     outcome.peak = ledger.peak;
     outcome.unclean = (!ledger.is_clean()).then(|| Failure::unclean(&ledger));
     ended
+}
+
+/// What an interpreter takes before its program: what one without a limit took. It would be in a trace.
+fn least<H: OnStd>(context: &Context<H>) -> Option<usize> {
+    if context.trace.is_some() {
+        return None;
+    }
+    let config = context.config.with_memory_limit(None);
+    let state = context.runtime.create(&config, Some(GuestTable::of::<Wasm>())).ok()?;
+    let interpreter = context.runtime.interpreter(state.interpreter()).ok()?;
+    let usage = interpreter.usage();
+    drop(state);
+    interpreter.end(None).ok()?;
+    usage.ok().map(|usage| usage.peak)
 }
 
 /// Runs the program in its interpreter.

@@ -21,7 +21,12 @@ pub struct Plan {
 impl Plan {
     /// What `options` ask for; `None` if there are more interpreters than numbers.
     pub fn new(mut options: Options) -> Option<Self> {
-        let sources: Vec<_> = options.programs.drain(..).map(Source::new).collect();
+        let sources: Vec<_> = options
+            .programs
+            .drain(..)
+            .enumerate()
+            .map(|(place, path)| Source::new(path, place > 0))
+            .collect();
         let count = sources.len().checked_mul(options.repeat)?;
         Some(Plan { sources, options, count })
     }

@@ -5,10 +5,12 @@ use std::{sync::Arc, thread};
 
 use archipelago::{GilChoice, OnStd, Runtime, StdHost};
 use archipelago_guest_wasm::{Descriptor, Engine};
+use rustix::fs::{Mode, OFlags, open};
 
 use crate::{
     args::Options,
     complain,
+    failure::Failure,
     heap_trace::{HeapTrace, TracedHost},
     job::{self, Context},
     plan::Plan,
@@ -24,6 +26,9 @@ pub fn run(options: Options) -> Status {
     let Some(plan) = Plan::new(options) else {
         return complain(Status::Usage, "--repeat is too large: there are not so many numbers");
     };
+    if let Err(failure) = directories(&plan) {
+        return complain(failure.status, &failure.text);
+    }
     match plan.options().heap_trace.clone().map(HeapTrace::create) {
         None => run_on::<StdHost>(plan, None),
         Some(Ok(trace)) => run_on::<TracedHost>(plan, Some(trace)),
@@ -38,6 +43,15 @@ fn run_on<H: OnStd>(plan: Plan, trace: Option<HeapTrace>) -> Status {
         Ok((context, report)) => carry_out(&context, &report),
         Err(error) => complain(Status::Start, &error),
     }
+}
+
+/// Each interpreter opens them for itself; what is wrong with one would be said by each.
+fn directories(plan: &Plan) -> Result<(), Failure> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    for (host, _) in &plan.options().directories {
+        open(host, flags, Mode::empty()).map_err(|error| Failure::directory(host, &error.into()))?;
+    }
+    Ok(())
 }
 
 fn prepare<H: OnStd>(plan: Plan, trace: Option<HeapTrace>) -> Result<(Context<H>, Report), String> {

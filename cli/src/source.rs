@@ -19,13 +19,14 @@ const LARGEST_FILE: u64 = 512 << 20;
 /// One program.
 pub struct Source {
     path: PathBuf,
+    later: bool,
     program: OnceLock<Result<Program, Failure>>,
 }
 
 impl Source {
-    /// The program in the file `path`, which is not looked at yet.
-    pub fn new(path: PathBuf) -> Self {
-        Source { path, program: OnceLock::new() }
+    /// The program in the file `path`, which is not looked at yet. `later`: another one was named before it.
+    pub fn new(path: PathBuf, later: bool) -> Self {
+        Source { path, later, program: OnceLock::new() }
     }
 
     /// The path, as it was named.
@@ -35,13 +36,14 @@ impl Source {
 
     /// The program, or why there is none.
     pub fn program(&self, engine: &Engine) -> Result<&Program, Failure> {
-        self.program.get_or_init(|| load(engine, &self.path)).as_ref().map_err(Failure::clone)
+        self.program.get_or_init(|| load(engine, &self.path, self.later)).as_ref().map_err(Failure::clone)
     }
 }
 
-fn load(engine: &Engine, path: &Path) -> Result<Program, Failure> {
+fn load(engine: &Engine, path: &Path, later: bool) -> Result<Program, Failure> {
     let bytes = read(path).map_err(|error| {
         let advice = match error.kind() {
+            io::ErrorKind::NotFound if later => "check the path (arguments of programs go after `--`)",
             io::ErrorKind::NotFound => "check the path",
             io::ErrorKind::PermissionDenied => "check its permissions",
             _ => "name a .wasm or .wat file",

@@ -36,11 +36,27 @@ fn the_command_line_is_wrong() {
         (&["run", hello, "--memory-limit", "a lot"], "--memory-limit wants a size"),
         (&["run", hello, "--timeout", "10"], "--timeout wants a time above zero with its unit"),
         (&["run", hello, "--timeout", "0s"], "--timeout wants a time above zero"),
-        (&["run", hello, "--fuel", "-1"], "--fuel wants a number"),
+        (&["run", hello, "--memory-limit", "0"], "--memory-limit wants a size above zero"),
+        (
+            &["run", hello, "--memory-limit", "99999999999GiB"],
+            "'99999999999GiB' is too large (at most 18446744073709551615 bytes)",
+        ),
+        (&["run", hello, "--timeout", "9000000h"], "--timeout is longer than 100 years"),
+        (
+            &["run", hello, hello, "--switch-interval", "9000000h"],
+            "--switch-interval is longer than 100 years",
+        ),
+        (&["run", hello, "--fuel", "-1"], "--fuel wants a number above zero"),
+        (&["run", hello, "--fuel", "0"], "--fuel wants a number above zero"),
+        (&["run", hello, "--fuel", "18446744073709551616"], "is too large (at most 18446744073709551615)"),
         (&["run", hello, "--switch-interval", "0s"], "--switch-interval wants"),
         (&["run", hello, "--repeat", "0"], "--repeat wants a number above zero"),
-        (&["run", hello, "--repeat", "99999999999999999999"], "--repeat wants"),
+        (&["run", hello, "--repeat", "99999999999999999999"], "is too large (at most 18446744073709551615)"),
         (&["run", hello, "--jobs", "0"], "--jobs wants a number above zero"),
+        (&["run", hello, "--jobs", "99999999999999999999"], "--jobs: '99999999999999999999' is too large"),
+        (&["run", hello, "--dir", ""], "--dir wants HOST or HOST::GUEST, none of them empty, not ''"),
+        (&["run", hello, "--dir", "::/data"], "--dir wants HOST"),
+        (&["run", hello, "--dir", "samples::"], "--dir wants HOST"),
         (&["run", hello, "--env", "PATH"], "--env wants NAME=VALUE"),
         (&["run", hello, "--env", "=x"], "--env wants NAME=VALUE"),
         (&["run", hello, "--timeout"], "--timeout wants a value"),
@@ -55,6 +71,11 @@ fn the_command_line_is_wrong() {
 #[test]
 fn the_file_cannot_be_read() {
     fails(&["run", "no/such/file.wat"], 3, &["no/such/file.wat: cannot read: ", "check the path"]);
+    let ran = run(&["run", &sample("hello"), "--", "no-such-file"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let ran = run(&["run", &sample("hello"), "no-such-file"]);
+    assert_eq!(ran.status, 3, "{}", ran.stderr);
+    assert!(ran.report().ends_with("check the path (arguments of programs go after `--`)"), "{}", ran.stderr);
     fails(&["run", "samples"], 3, &["samples: cannot read: ", "name a .wasm or .wat file"]);
     fails(&["run", "samples"], 3, &["it is a directory, not a regular file"]);
     fails(&["run", "/dev/zero"], 3, &["it is a device, not a regular file", "name a .wasm or .wat file"]);
@@ -121,7 +142,13 @@ fn calls_nest_too_deep() {
 #[test]
 fn memory_is_limited() {
     let hello = &sample("hello");
-    fails(&["run", hello, "--memory-limit", "100"], 8, &["less than an empty interpreter takes"]);
+    let ran = run(&["run", hello, "--memory-limit", "100"]);
+    let (_, least) = ran.report().rsplit_once("give --memory-limit at least ").expect("how much it takes");
+    let below = (least.parse::<usize>().unwrap() - 1).to_string();
+    let said =
+        format!("limit of {below} bytes is less than the {least} bytes an interpreter takes before its");
+    fails(&["run", hello, "--memory-limit", &below], 8, &[&said]);
+    fails(&["run", hello, "--memory-limit", least], 8, &[" bytes were refused; limit "]);
     let too_large = &["limit 65536 bytes, peak ", ": raise --memory-limit"];
     fails(&["run", hello, "--memory-limit", "64KiB"], 8, too_large);
     // Refused growth is the program's to handle; if it fails afterwards, that is said.
@@ -160,8 +187,14 @@ fn fuel_and_time_run_out() {
 #[test]
 fn an_interpreter_cannot_be_set_up() {
     let hello = &sample("hello");
-    fails(&["run", hello, "--dir", "/no/such/directory"], 11, &["/no/such/directory cannot be opened"]);
-    fails(&["run", hello, "--timeout", "9000000h"], 2, &["longer than the clock can tell"]);
+    let missing = &["--dir /no/such/directory cannot be opened: ", ": check the path, or create it"];
+    fails(&["run", hello, "--dir", "/no/such/directory"], 11, missing);
+    fails(&["run", hello, "--dir", "/no/such/directory", "--repeat", "100"], 11, missing);
+    fails(
+        &["run", hello, "--dir", hello],
+        11,
+        &["--dir samples/hello.wat cannot be opened", "name a directory"],
+    );
 }
 
 #[test]

@@ -95,6 +95,12 @@ impl From<archipelago_kernel::memory::AllocError> for Error {
     }
 }
 
+impl From<archipelago_kernel::memory::LimitError> for Error {
+    fn from(error: archipelago_kernel::memory::LimitError) -> Self {
+        Error::Kernel(error.into())
+    }
+}
+
 impl From<JoinError> for Error {
     fn from(error: JoinError) -> Self {
         Error::Join(error)

@@ -21,6 +21,7 @@ pub use archipelago_kernel as kernel;
 pub use archipelago_kernel::{
     InterpreterId,
     config::{GilChoice, InterpreterConfig},
+    object::Global,
 };
 
 pub use clock::StdClock;
@@ -38,5 +39,9 @@ pub type Attached<'i> = kernel::Attached<'i, StdHost>;
 pub type ThreadState<'rt> = kernel::ThreadState<'rt, StdHost>;
 /// A handle to an interpreter on this host.
 pub type Interpreter<'rt> = kernel::Interpreter<'rt, StdHost>;
+/// Work left for whoever holds an interpreter's GIL on this host.
+pub type PendingCall = kernel::eval::PendingCall<StdHost>;
+/// A way into an interpreter from anywhere, on this host.
+pub type Port<'rt> = kernel::interpreter::Port<'rt, StdHost>;
 /// A guest's table of functions on this host.
 pub type GuestTable = kernel::guest::GuestTable<StdHost>;

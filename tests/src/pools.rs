@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use archipelago_alloc_pool::{A1024, A4096, Pool, PoolRaw};
+use archipelago_alloc_pool::{A512, A4096, Pool, PoolRaw};
 use archipelago_kernel::host::{Exhausted, RawAlloc};
 use archipelago_locks::SpinLock;
 
@@ -16,10 +16,11 @@ use crate::{Machine, YieldingCore};
 /// The machine with pools.
 pub type PoolHost = Machine<LeasedPools>;
 
-/// Thread states and small tables; pages; interpreters; large objects and tables.
+/// Small tables and thread states; pages of `SmallHeap`; interpreters; large objects and tables.
 type Pools = (
-    Pool<512, 2000>,
-    Pool<1024, 2500, A1024>,
+    Pool<256, 2000>,
+    Pool<512, 5000, A512>,
+    Pool<1024, 500>,
     Pool<4096, 300>,
     Pool<8192, 16, A4096>,
     Pool<262144, 8, A4096>,
