@@ -69,6 +69,13 @@ check "files with unsafe code are listed" \
     "$(diff <(grep -v '^#' docs/soundness/unsafe-files.txt) <(echo "$unsafe_files") || true)" \
     "docs/soundness/unsafe-files.txt is the list; a new file needs a reason in docs/soundness"
 
+defined=$(grep -rhoE '^> \*\*\[[A-Z][0-9]\]' docs/soundness | grep -oE '[A-Z][0-9]' | LC_ALL=C sort)
+used=$(grep -rhoE '(^|[^\[])\[[A-Z][0-9]\\?\]' --include='*.rs' kernel/src alloc-backends lock-backends std-adapter guests/wasm/src cli/src |
+    grep -oE '[A-Z][0-9]' | LC_ALL=C sort -u)
+check "each invariant of docs/soundness has one definition" \
+    "$(uniq -d <<<"$defined"; LC_ALL=C comm -13 <(uniq <<<"$defined") <(echo "$used"))" \
+    "define each tag once, as '> **[X1]** ...', with a letter of its own"
+
 check "no machine paths" \
     "$(git grep -nIE '(^|[^a-z.])/(work|tmp|root|home)/' -- . ':!*.lock' ':!tests/checks.sh' || true)" \
     "take them out"

@@ -47,7 +47,9 @@ fn page() -> String {
     );
     for (operation, errors) in table() {
         write!(page, "\n## {operation}\n\n| code | name | text |\n|---|---|---|\n").unwrap();
-        for (code, name, text) in errors {
+        let in_order: BTreeMap<_, _> =
+            errors.into_iter().map(|(code, name, text)| (code, (name, text))).collect();
+        for (code, (name, text)) in in_order {
             writeln!(page, "| `0x{code:04x}` | `{name}` | {text} |").unwrap();
         }
     }

@@ -1,5 +1,6 @@
 //! What `alloc-backends/pool/README.md` says of its pools is true: they serve the interpreters it names, and one
 //! interpreter asks for what it says.
+#![cfg(target_pointer_width = "64")]
 #![allow(unsafe_code)]
 
 use core::{alloc::Layout, mem, ops::Range, ptr::NonNull};
@@ -66,7 +67,6 @@ fn fill(state: &mut ThreadState<'_, Machine<Noted>>, large: bool) {
 }
 
 #[test]
-#[cfg(target_pointer_width = "64")]
 fn the_pools_serve_eight_interpreters() {
     let rt: Runtime<Machine<Noted>> = Runtime::new(Machine::new(), Noted, SpinLock::relaxing());
     let _main = rt.initialize(None).unwrap();

@@ -71,7 +71,7 @@ pub struct Debugging<W, const KEEP: usize = 65536> {
     _watch: PhantomData<fn() -> W>,
 }
 
-// SAFETY: [K2], [K3] what tree and list lead to belongs to this value.
+// SAFETY: [W2], [W3] what tree and list lead to belongs to this value.
 unsafe impl<W, const KEEP: usize> Send for Debugging<W, KEEP> {}
 
 /// The layout of the whole block, and where the caller's part lies in it.
@@ -92,7 +92,7 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
     /// Looks at the guards of all live blocks and at the fill of all that were given back, and reports what was written to.
     pub fn check(&mut self) {
         let mut at = self.blocks.first().cast::<Coffin>();
-        // SAFETY: [K3].
+        // SAFETY: [W3].
         unsafe {
             while let Some(coffin) = at.as_ref() {
                 Self::check_guards(coffin);
@@ -127,7 +127,7 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
     /// The bytes of a whole block, from one offset to another.
     ///
     /// # Safety
-    /// \[K3\]; nothing writes to these bytes while the answer is used; they are initialized.
+    /// \[W3\]; nothing writes to these bytes while the answer is used; they are initialized.
     unsafe fn bytes(coffin: &Coffin, from: usize, to: usize) -> &[u8] {
         // The block's own pointer: that of the reference reaches the header only.
         let start = coffin.links.start.as_ptr();
@@ -136,7 +136,7 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
     }
 
     /// # Safety
-    /// \[K3\].
+    /// \[W3\].
     unsafe fn check_guards(coffin: &Coffin) {
         let Ok((whole, offset)) = plan(coffin.layout) else { return };
         let end = offset + coffin.layout.size();
@@ -156,7 +156,7 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
     }
 
     /// # Safety
-    /// \[K3\]; the block was given back.
+    /// \[W3\]; the block was given back.
     unsafe fn check_dead(coffin: &Coffin) {
         let Ok((_, offset)) = plan(coffin.layout) else { return };
         // SAFETY: passed on; the block was filled when it was given back.
@@ -171,7 +171,7 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
     /// Gives back the block of a grave that was taken out of the list.
     ///
     /// # Safety
-    /// \[K2\]; `below` is the one of every other call.
+    /// \[W2\]; `below` is the one of every other call.
     unsafe fn bury(&mut self, below: &mut impl Below, grave: NonNull<Grave>) {
         // SAFETY: every grave of this list is part of a coffin.
         unsafe {
@@ -187,7 +187,7 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
     /// The live block at `address`. Otherwise it is reported what is wrong.
     fn live(&mut self, address: usize) -> Option<NonNull<Coffin>> {
         let nearest = self.blocks.at_or_below(address).cast::<Coffin>();
-        // SAFETY: [K3].
+        // SAFETY: [W3].
         let coffin = unsafe { nearest.as_ref() };
         match coffin {
             Some(coffin) if coffin.links.key == address && coffin.freed.is_none() => {
@@ -207,7 +207,7 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
     /// Reports a block that the new one overlaps.
     fn check_overlap(&mut self, start: usize, key: usize, end: usize) -> bool {
         let lower = self.blocks.at_or_below(key).cast::<Coffin>();
-        // SAFETY: [K3].
+        // SAFETY: [W3].
         let coffins = unsafe {
             let higher = match lower.as_ref() {
                 Some(lower) => lower.links.above.cast::<Coffin>(),
@@ -283,7 +283,7 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
     ) {
         let address = block.addr().get();
         let Some(mut found) = self.live(address) else { return };
-        // SAFETY: [K3]; the reference is dropped before the block goes back.
+        // SAFETY: [W3]; the reference is dropped before the block goes back.
         unsafe {
             let coffin = found.as_ref();
             Self::check_thread(asker, address, Some(coffin));
@@ -323,7 +323,7 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
         new: Layout,
     ) -> Result<(), AllocCause> {
         let mut found = self.live(block.addr().get()).ok_or(AllocCause::Exhausted)?;
-        // SAFETY: [K3]; one alignment, so one offset.
+        // SAFETY: [W3]; one alignment, so one offset.
         unsafe {
             let coffin = found.as_mut();
             Self::check_guards(coffin);
@@ -345,7 +345,7 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
 
     unsafe fn trim(&mut self, below: &mut impl Below) {
         while let Some(grave) = self.graves.pop() {
-            // SAFETY: [K2].
+            // SAFETY: [W2].
             unsafe { self.bury(below, grave) };
         }
     }

@@ -22,7 +22,7 @@ impl Grave {
     }
 }
 
-/// Invariant \[K2\]: the list leads to blocks that were taken from below with their `whole` layout, are not used, and did
+/// Invariant \[W2\]: the list leads to blocks that were taken from below with their `whole` layout, are not used, and did
 /// not go back.
 pub(crate) struct Graves {
     first: *mut Grave,
@@ -47,7 +47,7 @@ impl Graves {
     /// # Safety
     /// `grave` lies in a block that was taken from below for its `whole` layout and is used no more.
     pub(crate) unsafe fn push(&mut self, grave: NonNull<Grave>) {
-        // SAFETY: [K2].
+        // SAFETY: [W2].
         unsafe {
             (*grave.as_ptr()).next = ptr::null_mut();
             match self.last.as_mut() {
@@ -63,7 +63,7 @@ impl Graves {
     /// The oldest, if there is one.
     pub(crate) fn pop(&mut self) -> Option<NonNull<Grave>> {
         let grave = NonNull::new(self.first)?;
-        // SAFETY: [K2].
+        // SAFETY: [W2].
         unsafe {
             self.first = grave.as_ref().next;
             self.bytes -= grave.as_ref().whole.size();
@@ -86,7 +86,7 @@ impl Graves {
 /// # Safety
 /// The grave was taken out of the list of graves, and `start` is where its block begins; `below` is where that came from.
 pub(crate) unsafe fn give_back(below: &mut impl Below, grave: NonNull<Grave>, start: NonNull<u8>) {
-    // SAFETY: [K2].
+    // SAFETY: [W2].
     unsafe {
         let Grave { whole, asker, .. } = grave.read();
         below.deallocate(start, whole, asker);

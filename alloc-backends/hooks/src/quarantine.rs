@@ -21,7 +21,7 @@ pub struct Quarantining<const KEEP: usize> {
     graves: Graves,
 }
 
-// SAFETY: [K2] what the list leads to belongs to this value.
+// SAFETY: [W2] what the list leads to belongs to this value.
 unsafe impl<const KEEP: usize> Send for Quarantining<KEEP> {}
 
 impl<const KEEP: usize> Quarantining<KEEP> {
@@ -105,7 +105,7 @@ unsafe impl<const KEEP: usize> Hook for Quarantining<KEEP> {
 
     unsafe fn trim(&mut self, below: &mut impl Below) {
         while let Some(grave) = self.graves.pop() {
-            // SAFETY: [K2].
+            // SAFETY: [W2].
             unsafe { give_back(below, grave, grave.cast()) };
         }
     }

@@ -18,7 +18,7 @@ pub struct HookedRaw<R: RawAlloc, L: RawLock, K: Hook> {
     hook: UnsafeCell<K>,
 }
 
-// SAFETY: [K1] the hook is reached through `with` only, which holds the lock; it is `Send`.
+// SAFETY: [W1] the hook is reached through `with` only, which holds the lock; it is `Send`.
 unsafe impl<R: RawAlloc, L: RawLock, K: Hook> Sync for HookedRaw<R, L, K> {}
 
 impl<R: RawAlloc, L: RawLock, K: Hook> HookedRaw<R, L, K> {
@@ -55,7 +55,7 @@ impl<R: RawAlloc, L: RawLock, K: Hook> HookedRaw<R, L, K> {
             }
         }
         let _release = Release(&self.lock, Some(self.lock.lock()));
-        // SAFETY: [K1] the lock is held until `_release` drops.
+        // SAFETY: [W1] the lock is held until `_release` drops.
         f(unsafe { &mut *self.hook.get() }, RawDomain::new(&self.inner))
     }
 }

@@ -9,7 +9,7 @@ use core::{
 
 use archipelago_kernel::host::RawLock;
 
-/// Invariant \[K5\]: the value is written under the lock and before the seal only; without the lock it is read behind the
+/// Invariant \[W5\]: the value is written under the lock and before the seal only; without the lock it is read behind the
 /// seal only.
 pub(crate) struct Sealed<L, T> {
     lock: L,
@@ -17,7 +17,7 @@ pub(crate) struct Sealed<L, T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: [K5].
+// SAFETY: [W5].
 unsafe impl<L: RawLock, T: Copy + Send + Sync> Sync for Sealed<L, T> {}
 
 impl<L: RawLock, T: Copy> Sealed<L, T> {
@@ -27,7 +27,7 @@ impl<L: RawLock, T: Copy> Sealed<L, T> {
 
     /// The value as it is now.
     pub(crate) fn get(&self) -> T {
-        // SAFETY: [K5] the lock is held.
+        // SAFETY: [W5] the lock is held.
         self.with(|value| unsafe { *value })
     }
 
@@ -36,7 +36,7 @@ impl<L: RawLock, T: Copy> Sealed<L, T> {
         self.with(|value| {
             let open = !self.sealed.load(Ordering::Relaxed);
             if open {
-                // SAFETY: [K5] the lock is held, and the seal not set.
+                // SAFETY: [W5] the lock is held, and the seal not set.
                 unsafe { *value = change(*value) };
             }
             open
@@ -49,7 +49,7 @@ impl<L: RawLock, T: Copy> Sealed<L, T> {
         if !self.sealed.load(Ordering::Acquire) {
             self.with(|_| self.sealed.store(true, Ordering::Release));
         }
-        // SAFETY: [K5] the seal is set, so nobody writes.
+        // SAFETY: [W5] the seal is set, so nobody writes.
         unsafe { *self.value.get() }
     }
 

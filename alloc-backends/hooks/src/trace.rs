@@ -93,7 +93,7 @@ pub struct TraceBook<L, const N: usize> {
 /// The line of those that have none.
 pub(crate) const REST: u32 = u32::MAX;
 
-// SAFETY: [K1] the lines are reached through `with` only, which holds the lock; sites are references to frames that are
+// SAFETY: [W1] the lines are reached through `with` only, which holds the lock; sites are references to frames that are
 // `Sync`.
 unsafe impl<L: RawLock, const N: usize> Sync for TraceBook<L, N> {}
 
@@ -115,7 +115,7 @@ impl<L: RawLock, const N: usize> TraceBook<L, N> {
             }
         }
         let _release = Release(&self.lock, Some(self.lock.lock()));
-        // SAFETY: [K1] the lock is held until `_release` drops.
+        // SAFETY: [W1] the lock is held until `_release` drops.
         f(unsafe { &mut *self.lines.get() })
     }
 }
@@ -188,13 +188,13 @@ struct Header {
 
 /// Writes each block into the book of `W`, on the line of whoever took it.
 ///
-/// Invariant \[K4\]: the list leads to the headers of all live blocks.
+/// Invariant \[W4\]: the list leads to the headers of all live blocks.
 pub struct Tracing<W> {
     first: *mut Header,
     _tracer: PhantomData<fn() -> W>,
 }
 
-// SAFETY: [K4] what the list leads to belongs to this value.
+// SAFETY: [W4] what the list leads to belongs to this value.
 unsafe impl<W> Send for Tracing<W> {}
 
 /// The layout of the whole block, and where the caller's part lies in it.
@@ -227,7 +227,7 @@ unsafe impl<W: Tracer> Hook for Tracing<W> {
         let block = below.allocate(whole, asker)?;
         let line = W::book().add(W::site(), asker, layout.size());
         let header = block.cast::<Header>().as_ptr();
-        // SAFETY: the block is fresh, aligned for a header and larger; [K4] for the neighbour.
+        // SAFETY: the block is fresh, aligned for a header and larger; [W4] for the neighbour.
         let start = unsafe {
             header.write(Header { prev: ptr::null_mut(), next: self.first, size: layout.size(), line });
             if let Some(next) = self.first.as_mut() {
@@ -247,7 +247,7 @@ unsafe impl<W: Tracer> Hook for Tracing<W> {
         asker: Option<Asker>,
     ) {
         let Ok((whole, offset)) = plan(layout) else { return };
-        // SAFETY: [K4] the block and its neighbours are live.
+        // SAFETY: [W4] the block and its neighbours are live.
         unsafe {
             let start = block.sub(offset);
             let Header { prev, next, size, line } = start.cast::<Header>().read();
@@ -271,7 +271,7 @@ unsafe impl<W: Tracer> Hook for Tracing<W> {
         new: Layout,
     ) -> Result<(), AllocCause> {
         let ((from, offset), (to, _)) = (plan(old)?, plan(new)?);
-        // SAFETY: [K4]; one alignment, so one offset.
+        // SAFETY: [W4]; one alignment, so one offset.
         unsafe {
             let start = block.sub(offset);
             below.resize(start, from, to)?;
@@ -283,7 +283,7 @@ unsafe impl<W: Tracer> Hook for Tracing<W> {
     }
 
     unsafe fn sweep(&mut self) {
-        // SAFETY: [K4].
+        // SAFETY: [W4].
         while let Some(header) = unsafe { self.first.as_ref() } {
             W::book().sub(header.line, header.size);
             self.first = header.next;

@@ -23,7 +23,7 @@ impl Links {
     }
 }
 
-/// Invariant \[K3\]: the tree holds blocks that are live or in a grave, each once; the list has the same ones in the order
+/// Invariant \[W3\]: the tree holds blocks that are live or in a grave, each once; the list has the same ones in the order
 /// of their addresses.
 pub(crate) struct Tree {
     root: *mut Links,
@@ -37,7 +37,7 @@ impl Tree {
     /// The last block that begins at `key` or below it. Only blocks of the tree are looked at.
     pub(crate) fn at_or_below(&mut self, key: usize) -> *mut Links {
         self.splay(key);
-        // SAFETY: [K3].
+        // SAFETY: [W3].
         match unsafe { self.root.as_ref() } {
             Some(root) if root.key > key => root.below,
             _ => self.root,
@@ -53,7 +53,7 @@ impl Tree {
     /// # Safety
     /// `node` is new, its key in no block of the tree, and it stays until it is removed or the tree forgotten.
     pub(crate) unsafe fn insert(&mut self, node: *mut Links) {
-        // SAFETY: [K3] for the root and its neighbours.
+        // SAFETY: [W3] for the root and its neighbours.
         unsafe {
             self.splay((*node).key);
             if let Some(root) = self.root.as_mut() {
@@ -80,7 +80,7 @@ impl Tree {
     /// # Safety
     /// `node` is in the tree.
     pub(crate) unsafe fn remove(&mut self, node: *mut Links) {
-        // SAFETY: [K3].
+        // SAFETY: [W3].
         unsafe {
             let Links { key, below, above, .. } = *node;
             self.splay(key);
@@ -110,7 +110,7 @@ impl Tree {
         }
         let (mut lower, mut higher) = (ptr::null_mut(), ptr::null_mut());
         let (mut low, mut high): (*mut *mut Links, *mut *mut Links) = (&raw mut lower, &raw mut higher);
-        // SAFETY: [K3] every link leads to a block of the tree; `low` and `high` are links of such blocks, or the two
+        // SAFETY: [W3] every link leads to a block of the tree; `low` and `high` are links of such blocks, or the two
         // locals above.
         unsafe {
             while key != (*at).key {

@@ -44,6 +44,11 @@
 //! | `error` | why something could not be loaded or started |
 //! | `guest` | all of this as a guest of the kernel |
 
+/// The example of the README, run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 mod budget;
 mod charge;
 mod descriptor;
