@@ -42,7 +42,7 @@ pub struct Runtime<H: Host> {
     transit: TransitAccount,
     /// An interpreter was asked for something where the lock was not free: whoever had it delivers the kick.
     ///
-    /// Invariant [K1]: it falls to 0 under the lock only, by whoever delivers, and each release of the lock is
+    /// It falls to 0 under the lock only, by whoever delivers, and each release of the lock is
     /// followed by a look at it. So a kick waits for as long as the lock is held, and no longer.
     kicked: AtomicU32,
 }
