@@ -76,13 +76,14 @@ fn time(rounds: u64, run: &mut dyn FnMut(u64) -> Result<(), Trouble>) -> Result<
 
 /// So many rounds fill a turn.
 fn calibrate(run: &mut dyn FnMut(u64) -> Result<(), Trouble>) -> Result<u64, Trouble> {
+    // The first round may be like no other: an allocator makes its arenas then.
+    run(1)?;
     let mut rounds = 1;
-    while time(rounds, run)? < TURN {
+    // A turn that was interrupted looks long enough: the shorter of two tells.
+    while time(rounds, run)?.min(time(rounds, run)?) < TURN {
         rounds *= 2;
     }
-    // The turn that was long enough may have been interrupted; one more at half the length tells.
-    let half = (rounds / 2).max(1);
-    if time(half, run)? >= TURN { Ok(half) } else { Ok(rounds) }
+    Ok(rounds)
 }
 
 fn nanoseconds(rounds: u64, run: &mut dyn FnMut(u64) -> Result<(), Trouble>) -> Result<f64, Trouble> {

@@ -72,11 +72,10 @@ mod tests {
 
     #[test]
     fn processor_time_passes_where_work_is_done() {
-        let (before, start) = (processor_time().unwrap(), std::time::Instant::now());
-        while start.elapsed() < Duration::from_millis(100) {}
-        let used = processor_time().unwrap() - before;
-        // Another test may use as much, a busy machine may leave less.
-        assert!(used > Duration::ZERO && used < Duration::from_secs(10), "{used:?}");
+        let before = processor_time().unwrap();
+        // On a busy machine a tick takes its time.
+        while processor_time().unwrap() == before {}
+        assert!(processor_time().unwrap() > before);
     }
 
     #[test]
