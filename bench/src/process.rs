@@ -75,7 +75,9 @@ mod tests {
         let before = processor_time().unwrap();
         // On a busy machine a tick takes its time.
         while processor_time().unwrap() == before {}
-        assert!(processor_time().unwrap() > before);
+        let used = processor_time().unwrap() - before;
+        // Another test may use as much.
+        assert!(used > Duration::ZERO && used < Duration::from_secs(1000), "{used:?}");
     }
 
     #[test]
