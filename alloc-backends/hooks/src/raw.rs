@@ -44,19 +44,8 @@ impl<R: RawAlloc, L: RawLock, K: Hook> HookedRaw<R, L, K> {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut K, RawDomain<'_, R>) -> T) -> T {
-        /// Releases the lock, also when a report panics.
-        struct Release<'a, L: RawLock>(&'a L, Option<L::Held>);
-        impl<L: RawLock> Drop for Release<'_, L> {
-            fn drop(&mut self) {
-                if let Some(held) = self.1.take() {
-                    // SAFETY: `held` comes from this lock, on this thread, and `f` left none locked.
-                    unsafe { self.0.unlock(held) }
-                }
-            }
-        }
-        let _release = Release(&self.lock, Some(self.lock.lock()));
-        // SAFETY: [W1] the lock is held until `_release` drops.
-        f(unsafe { &mut *self.hook.get() }, RawDomain::new(&self.inner))
+        // SAFETY: [W1] the lock is held while `f` runs, which does not come back here and leaves none locked.
+        unsafe { self.lock.with(|| f(&mut *self.hook.get(), RawDomain::new(&self.inner))) }
     }
 }
 

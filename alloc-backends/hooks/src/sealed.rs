@@ -54,10 +54,7 @@ impl<L: RawLock, T: Copy> Sealed<L, T> {
     }
 
     fn with<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-        let held = self.lock.lock();
-        let answer = f(self.value.get());
-        // SAFETY: `held` comes from this lock, on this thread; `f` is ours, leaves none locked and does not panic.
-        unsafe { self.lock.unlock(held) };
-        answer
+        // SAFETY: `f` is ours, does not come back here and leaves none locked.
+        unsafe { self.lock.with(|| f(self.value.get())) }
     }
 }

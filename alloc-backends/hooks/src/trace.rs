@@ -104,19 +104,8 @@ impl<L: RawLock, const N: usize> TraceBook<L, N> {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Lines<N>) -> T) -> T {
-        /// Releases the lock, also when a reader panics.
-        struct Release<'a, L: RawLock>(&'a L, Option<L::Held>);
-        impl<L: RawLock> Drop for Release<'_, L> {
-            fn drop(&mut self) {
-                if let Some(held) = self.1.take() {
-                    // SAFETY: `held` comes from this lock, on this thread, and `f` left none locked.
-                    unsafe { self.0.unlock(held) }
-                }
-            }
-        }
-        let _release = Release(&self.lock, Some(self.lock.lock()));
-        // SAFETY: [W1] the lock is held until `_release` drops.
-        f(unsafe { &mut *self.lines.get() })
+        // SAFETY: [W1] the lock is held while `f` runs, which does not come back here and leaves none locked.
+        unsafe { self.lock.with(|| f(&mut *self.lines.get())) }
     }
 }
 

@@ -84,19 +84,9 @@ impl<L: RawLock> LinkedListRaw<L> {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Heap) -> T) -> T {
-        /// Releases the lock, also when the allocator finds a wrong block and panics.
-        struct Release<'a, L: RawLock>(&'a L, Option<L::Held>);
-        impl<L: RawLock> Drop for Release<'_, L> {
-            fn drop(&mut self) {
-                if let Some(held) = self.1.take() {
-                    // SAFETY: `held` comes from this lock, on this thread, and `f` left none locked.
-                    unsafe { self.0.unlock(held) }
-                }
-            }
-        }
-        let _release = Release(&self.lock, Some(self.lock.lock()));
-        // SAFETY: the lock is held until `_release` drops, and `f` is ours and does not come back here.
-        f(unsafe { &mut *self.heap.get() })
+        // SAFETY: the lock is held while `f` runs, which is ours, does not come back here and leaves none locked. The
+        // allocator panics where it finds a wrong block.
+        unsafe { self.lock.with(|| f(&mut *self.heap.get())) }
     }
 }
 

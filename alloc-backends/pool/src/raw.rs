@@ -33,11 +33,8 @@ impl<L: RawLock, P: Pools> PoolRaw<L, P> {
     }
 
     fn with<T>(&self, f: impl FnOnce(&P) -> T) -> T {
-        let held = self.lock.lock();
-        let answer = f(&self.pools);
-        // SAFETY: `held` comes from this lock, on this thread; `f` is ours, leaves none locked and does not panic.
-        unsafe { self.lock.unlock(held) };
-        answer
+        // SAFETY: `f` is ours, does not come back here and leaves none locked.
+        unsafe { self.lock.with(|| f(&self.pools)) }
     }
 }
 

@@ -46,26 +46,11 @@ impl<T, L: RawLock> Shared<T, L> {
         // SAFETY: [B1] for the heap.
         unsafe {
             if self.locked.load(Ordering::Relaxed) {
-                self.under_lock(|| f(&mut *self.heap.get()))
+                self.lock.with(|| f(&mut *self.heap.get()))
             } else {
                 f(&mut *self.heap.get())
             }
         }
-    }
-
-    fn under_lock<O>(&self, f: impl FnOnce() -> O) -> O {
-        /// Lets go also where the heap panics.
-        struct Unlock<'a, L: RawLock>(&'a L, Option<L::Held>);
-        impl<L: RawLock> Drop for Unlock<'_, L> {
-            fn drop(&mut self) {
-                if let Some(held) = self.1.take() {
-                    // SAFETY: it comes from the acquisition below, on this thread; what was locked later is free again.
-                    unsafe { self.0.unlock(held) }
-                }
-            }
-        }
-        let _unlock = Unlock(&self.lock, Some(self.lock.lock()));
-        f()
     }
 }
 

@@ -33,6 +33,38 @@ pub unsafe trait RawLock: Send + Sync + 'static {
     /// `held` comes from this lock, the caller is the thread that acquired it, and the short locks it acquired
     /// later are released: last in, first out, because critical sections nest.
     unsafe fn unlock(&self, held: Self::Held);
+
+    /// Runs `f` with the lock held, and lets it go also where `f` panics.
+    ///
+    /// # Safety
+    /// `f` does not take this lock, and releases the short locks that it takes.
+    #[inline]
+    unsafe fn with<R>(&self, f: impl FnOnce() -> R) -> R
+    where
+        Self: Sized,
+    {
+        // SAFETY: `held` comes from this lock, on this thread; the rest is passed on.
+        unsafe { run_held(self, self.lock(), f) }
+    }
+}
+
+/// Runs `f`, and lets the lock go then, also where `f` panics.
+///
+/// # Safety
+/// `held` comes from `lock`, on this thread; `f` as for [`RawLock::with`].
+#[inline]
+pub(crate) unsafe fn run_held<L: RawLock, R>(lock: &L, held: L::Held, f: impl FnOnce() -> R) -> R {
+    struct Release<'a, L: RawLock>(&'a L, Option<L::Held>);
+    impl<L: RawLock> Drop for Release<'_, L> {
+        fn drop(&mut self) {
+            if let Some(held) = self.1.take() {
+                // SAFETY: passed on; what `f` took later is released.
+                unsafe { self.0.unlock(held) }
+            }
+        }
+    }
+    let _release = Release(lock, Some(held));
+    f()
 }
 
 /// The lock of an interpreter, held while guest code runs: for milliseconds, with interrupts enabled.

@@ -12,6 +12,7 @@ mod sharing;
 mod slot;
 
 pub use clock::{Clock, NoClock};
+pub(crate) use lock::run_held;
 pub use lock::{RawGil, RawGilFair, RawGilTimed, RawLock};
 pub use memory::{Exhausted, Heap, HeapState, RawAlloc};
 pub use park::{NoPark, Park, Wake};

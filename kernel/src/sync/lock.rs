@@ -3,7 +3,7 @@
 
 use core::marker::PhantomData;
 
-use crate::host::{CurrentSlot, RawLock};
+use crate::host::{CurrentSlot, RawLock, run_held};
 
 #[cfg(not(archipelago_loom))]
 use core::cell::UnsafeCell;
@@ -47,19 +47,14 @@ impl<L: RawLock, T> Lock<L, T> {
     }
 
     fn run<S: CurrentSlot, R>(&self, held: L::Held, f: impl FnOnce(&mut T) -> R) -> R {
-        struct Release<'a, L: RawLock, T>(&'a Lock<L, T>, Option<L::Held>);
-        impl<L: RawLock, T> Drop for Release<'_, L, T> {
-            fn drop(&mut self) {
-                if let Some(held) = self.1.take() {
-                    // SAFETY: `held` comes from the acquisition in `with` or `try_with` on this thread.
-                    unsafe { self.0.raw.unlock(held) }
-                }
-            }
+        // SAFETY: `held` comes from the acquisition in `with` or `try_with` on this thread, and `f` is the kernel's: it takes
+        // no short lock but backends', which release theirs. While the lock is held this is the only access.
+        unsafe {
+            run_held(&self.raw, held, || {
+                let _inside = Inside::<S>::enter();
+                self.access(f)
+            })
         }
-        let _release = Release(self, Some(held));
-        let _inside = Inside::<S>::enter();
-        // SAFETY: the raw lock is held until `_release` drops, so this is the only access.
-        unsafe { self.access(f) }
     }
 
     #[cfg(not(archipelago_loom))]
