@@ -12,6 +12,8 @@ use archipelago_kernel::{
     interpreter::Port,
 };
 
+use loom::thread::JoinHandle;
+
 use crate::{
     host::{LoomHost, Watched},
     parts::{LoomGil, LoomHeap, LoomLock, LoomOneHeap, LoomRaw},
@@ -90,6 +92,15 @@ pub fn own_gil_in_mains_heap<H: Host>(rt: &'static Runtime<H>) -> ThreadState<'s
 /// A second thread state of the same interpreter.
 pub fn second<H: Host>(state: &ThreadState<'static, H>) -> Carry<H> {
     Carry::new(state.runtime().thread_state(state.interpreter()).unwrap())
+}
+
+/// A thread that attaches once to the interpreter of `state` and bumps a number of it: the number, and what the thread
+/// saw.
+pub fn bumps_once<H: Host>(state: &ThreadState<'static, H>) -> (Guarded, JoinHandle<usize>) {
+    let (other, number) = (second(state), Guarded::new());
+    let theirs = number.clone();
+    let thread = loom::thread::spawn(move || other.take().attach(|_| theirs.bump()).unwrap());
+    (number, thread)
 }
 
 /// A port of the interpreter of `state`.

@@ -1,6 +1,6 @@
 //! Group a: attach, detach, hand-over, enter.
 
-use archipelago_loom_tests::{Guarded, handed_over, model, own_gil, second, shared_gil};
+use archipelago_loom_tests::{Guarded, bumps_once, handed_over, model, own_gil, second, shared_gil};
 use loom::{
     sync::{
         Arc,
@@ -15,9 +15,7 @@ fn attached_alone() {
     model("attach::attached_alone", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (other, number) = (second(&state), Guarded::new());
-        let theirs = number.clone();
-        let thread = thread::spawn(move || other.take().attach(|_| theirs.bump()).unwrap());
+        let (number, thread) = bumps_once(&state);
         let mine = state.attach(|_| number.bump()).unwrap();
         let other = thread.join().unwrap();
         assert_eq!(mine + other, 1, "each saw what the other had written, or nothing");
@@ -30,11 +28,7 @@ fn detached_meanwhile() {
     model("attach::detached_meanwhile", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (other, number) = (second(&state), Guarded::new());
-        let theirs = number.clone();
-        let thread = thread::spawn(move || {
-            other.take().attach(|_| theirs.bump()).unwrap();
-        });
+        let (number, thread) = bumps_once(&state);
         state
             .attach(|cx| {
                 number.bump();
@@ -77,11 +71,7 @@ fn asked_holder_lets_the_waiter_first() {
     model("attach::asked_holder_lets_the_waiter_first", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (other, turns) = (second(&state), Guarded::new());
-        let theirs = turns.clone();
-        let thread = thread::spawn(move || {
-            other.take().attach(|_| theirs.bump()).unwrap();
-        });
+        let (turns, thread) = bumps_once(&state);
         state
             .attach(|cx| {
                 for _ in 0..2 {
@@ -102,11 +92,7 @@ fn asked_holder_detaches() {
     model("attach::asked_holder_detaches", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (other, turns) = (second(&state), Guarded::new());
-        let theirs = turns.clone();
-        let thread = thread::spawn(move || {
-            other.take().attach(|_| theirs.bump()).unwrap();
-        });
+        let (turns, thread) = bumps_once(&state);
         state
             .attach(|cx| {
                 cx.detach(|| {});
@@ -150,11 +136,7 @@ fn entering_keeps_a_shared_gil() {
     model("attach::entering_keeps_a_shared_gil", |rt| {
         let _ = rt.initialize(None).unwrap();
         let (mut a, mut b) = (shared_gil(rt), shared_gil(rt));
-        let (b2, number) = (second(&b), Guarded::new());
-        let theirs = number.clone();
-        let thread = thread::spawn(move || {
-            b2.take().attach(|_| theirs.bump()).unwrap();
-        });
+        let (number, thread) = bumps_once(&b);
         a.attach(|cx| {
             let before = number.bump();
             let inside = cx.enter(&mut b, |_| number.bump()).unwrap();

@@ -3,7 +3,7 @@
 
 use archipelago_kernel::error::AttachError;
 use archipelago_loom_tests::{
-    Guarded, handed_over, interval_passes, own_gil, passed_by, second, timed_model, times_run_out,
+    Guarded, bumps_once, handed_over, interval_passes, own_gil, passed_by, second, timed_model, times_run_out,
 };
 use loom::{
     sync::{
@@ -19,9 +19,7 @@ fn attached_alone() {
     timed_model("interval::attached_alone", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (other, number) = (second(&state), Guarded::new());
-        let theirs = number.clone();
-        let thread = thread::spawn(move || other.take().attach(|_| theirs.bump()).unwrap());
+        let (number, thread) = bumps_once(&state);
         let mine = state.attach(|_| number.bump()).unwrap();
         let other = thread.join().unwrap();
         assert_eq!(mine + other, 1, "each saw what the other had written, or nothing");
@@ -60,11 +58,7 @@ fn asked_holder_lets_the_waiter_first() {
     timed_model("interval::asked_holder_lets_the_waiter_first", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (other, turns) = (second(&state), Guarded::new());
-        let theirs = turns.clone();
-        let thread = thread::spawn(move || {
-            other.take().attach(|_| theirs.bump()).unwrap();
-        });
+        let (turns, thread) = bumps_once(&state);
         state
             .attach(|cx| {
                 thread::yield_now();
@@ -114,11 +108,7 @@ fn asked_holder_detaches() {
     timed_model("interval::asked_holder_detaches", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = own_gil(rt);
-        let (other, turns) = (second(&state), Guarded::new());
-        let theirs = turns.clone();
-        let thread = thread::spawn(move || {
-            other.take().attach(|_| theirs.bump()).unwrap();
-        });
+        let (turns, thread) = bumps_once(&state);
         state
             .attach(|cx| {
                 for _ in 0..2 {
