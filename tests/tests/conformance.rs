@@ -158,9 +158,13 @@ conformance! {
         a_thread_that_comes_after_finalization_gets_an_error;
     limits:
         the_reserve_is_for_the_handler
+        the_reserve_stays_until_the_last_handler_is_done
         limits_are_settings
         limits_change_but_never_below_what_is_live
         near_the_limit_the_guest_is_told
+        a_failed_request_takes_no_notice_away
+        the_hard_limit_holds_to_the_end
+        a_soft_limit_below_the_start_is_refused
         accounts_are_exact_in_any_order
         threads_keep_accounts_of_their_own
         what_is_in_transit_is_charged_to_no_interpreter;
@@ -174,7 +178,7 @@ conformance! {
         all_memory_goes_back
         what_leaks_on_mains_heap_is_not_mains
         what_an_engine_took_elsewhere_is_charged
-        a_wrong_discharge_is_not_a_crash
+        a_wrong_discharge_is_refused
         a_refused_value_may_be_let_go
         a_finalizing_interpreter_gives_nothing_out;
     objects:

@@ -8,17 +8,21 @@ use core::{
     ptr,
     sync::atomic::{AtomicU64, Ordering},
 };
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use allocator_api2::alloc::Allocator as _;
 
 use archipelago_alloc_hooks::{
-    Book, Countdown, Debug, FailNth, Misuse, MisuseKind, Plan, Trace, TraceBook, TraceRaw, Tracer, Tracing,
-    Watch,
+    Book, Countdown, Debug, FailNth, Misuse, MisuseKind, Plan, Site, Trace, TraceBook, TraceRaw, Tracer,
+    Tracing, Watch,
 };
 use archipelago_alloc_suite::DirectHeap;
 use archipelago_alloc_system::SystemRaw;
 use archipelago_kernel::{
     Host, InterpreterId, Runtime,
+    collections::foreign::InHeap,
     config::InterpreterConfig,
+    error::AttachError,
     gil::Blocking,
     host::{CurrentSlot, NoClock, NoPark},
     memory::{AllocCause, Asker, Domain},
@@ -45,7 +49,25 @@ macro_rules! tracers {
     )+ };
 }
 
-tracers!(Outer: OUTER, Inner: INNER, Heaps: HEAPS,);
+tracers!(Outer: OUTER, Inner: INNER,);
+
+impl Tracer for Heaps {
+    fn book() -> &'static dyn Book {
+        &HEAPS
+    }
+
+    fn site() -> Site {
+        if let Some(comes_back) = COMES_BACK.take() {
+            comes_back();
+        }
+        Site::UNKNOWN
+    }
+}
+
+std::thread_local! {
+    /// What this thread's heaps do when they are next asked for a block.
+    static COMES_BACK: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
+}
 
 /// Live blocks and bytes of a book, of those that `of` picks.
 fn live(book: &dyn Book, of: impl Fn(Option<Asker>) -> bool) -> (usize, usize) {
@@ -191,6 +213,53 @@ fn every_request_goes_through_the_wraps() {
     }
     rt.finalize(None).unwrap();
     assert_eq!(REPORTS.with_borrow(Vec::len), 0, "the kernel itself uses memory as it should");
+}
+
+/// Where a heap's hook asks for a token, the one that is inside the heap is not lent, also not by `call_out`.
+///
+/// SPEC: M2, M10, T5
+#[test]
+fn a_hook_gets_no_second_way_into_its_heap() {
+    let _alone = books();
+    let rt = Arc::new(fresh());
+    let _main = rt.initialize(None).unwrap();
+    for config in presets() {
+        let mut state = rt.create(&config, None).unwrap();
+        let id = state.interpreter();
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        let ask = || {
+            let (rt, answers) = (Arc::clone(&rt), Arc::clone(&answers));
+            let comes_back: Box<dyn FnOnce()> = Box::new(move || {
+                let answer = rt.ensure(id, |cx| cx.alloc_plain(1_u8).map(drop).is_ok());
+                answers.lock().unwrap().push(answer);
+            });
+            COMES_BACK.set(Some(comes_back));
+        };
+        state
+            .attach(|cx| {
+                let mut given = None;
+                let empty =
+                    InHeap::new(cx, |handle| given = Some(handle)).map_err(|(_, error)| error).unwrap();
+                let handle = given.unwrap();
+                cx.call_out(|| {
+                    ask();
+                    let small = Layout::new::<[u64; 4]>();
+                    let block = handle.allocate(small).unwrap();
+                    ask();
+                    // SAFETY: the block came from this allocator with this layout, and is not used afterwards.
+                    let grown = unsafe { handle.grow(block.cast(), small, Layout::new::<[u64; 400]>()) };
+                    assert_eq!(rt.ensure(id, |cx| cx.id()), Ok(id), "afterwards it is lent again");
+                    // SAFETY: as above.
+                    unsafe { handle.deallocate(grown.unwrap().cast(), Layout::new::<[u64; 400]>()) };
+                });
+                empty.release(cx);
+            })
+            .unwrap();
+        let refused = Err(AttachError::AlreadyAttached);
+        assert_eq!(*answers.lock().unwrap(), [refused, refused]);
+        drop(state);
+        assert!(rt.end(id, None).unwrap().is_clean());
+    }
 }
 
 /// SPEC: M7

@@ -28,6 +28,7 @@ impl Account {
         part.bytes += bytes;
         part.blocks += 1;
         part.peak = part.peak.max(part.bytes);
+        part.peak_blocks = part.peak_blocks.max(part.blocks);
         self.usage.peak = self.usage.peak.max(self.usage.bytes());
         Ok(())
     }

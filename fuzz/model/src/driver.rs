@@ -552,7 +552,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
                 let Some(at) = pick(bytes, interpreter.charges.len()) else { return true };
                 let bytes = interpreter.charges.swap_remove(at);
                 interpreter.account.give(Domain::Raw, bytes);
-                cx.discharge(bytes);
+                assert_eq!(cx.discharge(bytes), Ok(()));
             }
             Operation::Safepoint => {
                 let model = self.model.safepoint(thread);

@@ -107,11 +107,21 @@ fn kind_of(layout: Layout) -> Option<&'static Kind> {
     KINDS.get(layout.align().trailing_zeros().saturating_sub(SMALLEST) as usize)
 }
 
-/// An interpreter that this thread is attached to.
+/// An interpreter that this thread is attached to. What the heap calls of the host's (a trace's book, say) finds the token
+/// taken meanwhile, also inside a `call_out`: a token of its own would be a second way into the heap.
 struct Here<'a, H: Host> {
     raw: RawDomain<'a, H::Raw>,
     slot: &'a InterpreterSlot<H>,
     thread: &'a ThreadSlot,
+    session: &'a Session,
+    /// Whether the token is lent, outside.
+    lent: bool,
+}
+
+impl<H: Host> Drop for Here<'_, H> {
+    fn drop(&mut self) {
+        self.session.lent.set(self.lent);
+    }
 }
 
 impl<H: Host> HeapHandle<'_, H> {
@@ -126,7 +136,8 @@ impl<H: Host> HeapHandle<'_, H> {
         unsafe {
             let rt = &*session.runtime.get().cast::<Runtime<H>>();
             let slot = InterpreterSlot::of(session.interpreter.get());
-            Some(Here { raw: rt.raw(), slot, thread: &*session.thread.get() })
+            let lent = session.lent.replace(false);
+            Some(Here { raw: rt.raw(), slot, thread: &*session.thread.get(), session, lent })
         }
     }
 

@@ -243,22 +243,30 @@ impl<H: Host> Gil<H> {
     /// had it.
     #[cold]
     fn take_in_turn(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead, seen: usize) {
-        /// Takes the GIL, also if the host panics meanwhile; the number is that of the switches so far.
-        struct Take<'a, H: Host>(&'a Gil<H>, &'a Runtime<H>, &'a ThreadSlot, &'a InterpreterHead, usize);
+        /// Takes the GIL, also if the host panics meanwhile.
+        struct Take<'a, H: Host> {
+            gil: &'a Gil<H>,
+            me: &'a ThreadSlot,
+            interpreter: &'a InterpreterHead,
+            /// Switches so far.
+            seen: usize,
+            /// Not while it unwinds, when another panic, of the clock, would end the program.
+            timed: Option<&'a Runtime<H>>,
+        }
         impl<H: Host> Drop for Take<'_, H> {
             fn drop(&mut self) {
-                let Take(gil, rt, me, interpreter, seen) = *self;
+                let Take { gil, me, interpreter, seen, timed } = *self;
                 match gil.raw.try_lock() {
                     Some(held) => gil.install(held, me, interpreter),
-                    None => gil.wait(me, interpreter, Some(rt), seen),
+                    None => gil.wait(me, interpreter, timed, seen),
                 }
             }
         }
         me.gave_way.set(None);
-        let mut take = Take(self, rt, me, interpreter, seen);
+        let mut take = Take { gil: self, me, interpreter, seen, timed: None };
         while self.waiters.load(Ordering::Acquire) > 0 {
-            take.4 = self.switches.load(Ordering::Acquire);
-            if take.4 != seen {
+            take.seen = self.switches.load(Ordering::Acquire);
+            if take.seen != seen {
                 break;
             }
             if H::GilPolicy::DIRECT {
@@ -269,13 +277,14 @@ impl<H: Host> Gil<H> {
                     // It has its owner, who may not run yet: spinning would keep it from running. Its switch, which
                     // is still to come, begins its interval.
                     None => {
-                        take.4 = seen.wrapping_add(1);
+                        take.seen = seen.wrapping_add(1);
                         break;
                     }
                 }
             }
             rt.host().relax();
         }
+        take.timed = Some(rt);
     }
 
     /// The GIL stays held; from now on through `me`. Swap under one GIL.

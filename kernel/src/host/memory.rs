@@ -70,6 +70,8 @@ pub enum HeapState {
 /// * A block that was returned stays valid, at its place, and overlaps no other live block until it is
 ///   deallocated or the heap is swept, also when the heap value moves.
 /// * `Drop` of a heap that was not swept may leak but must not free blocks that are live.
+/// * A call of the heap does not use the heap's own interpreter, through a token or through what keeps its memory there. What
+///   safe code of a host that it calls could try finds the token taken.
 pub unsafe trait Heap<R: RawAlloc>: Sized + Send + 'static {
     /// How several threads use one heap of this type at the same time: [`Sharing::of`] where it is a
     /// [`SharedHeap`](crate::host::SharedHeap). Where it is `None`, nothing of the difference is left in the kernel.

@@ -8,7 +8,7 @@ use crate::{
     eval::breaker::FINALIZING,
     host::Host,
     interpreter::{end::footprint, word::StateWord},
-    memory::Ledger,
+    memory::{Domain, Ledger},
     object,
     sync::{Ordering, spin_loop},
     thread::Attached,
@@ -52,7 +52,7 @@ impl<H: Host> Attached<'_, H> {
     pub(crate) fn take_down(&mut self, ledger: &mut Ledger) {
         let account = &self.slot().head.account;
         account.reopen();
-        account.discharge(footprint::<H>());
+        account.give(Domain::Raw, footprint::<H>());
         // What the guest runs to take itself down runs as ever.
         self.thread().breaker.take(FINALIZING);
         self.slot().head.running.store(ptr::null_mut(), Ordering::Relaxed);

@@ -122,9 +122,10 @@ impl<H: Host> Runtime<H> {
         // SAFETY: slots are type-stable, and nobody else reaches this one before it is published.
         let interpreter = unsafe { &*slot };
         interpreter.head.word.begin();
-        interpreter.head.renew(config, whence);
+        let owns_heap = role == Role::Main || !config.use_main_obmalloc();
+        interpreter.head.renew(config, whence, owns_heap);
         interpreter.own_gil.renew(DEFAULT_SWITCH_INTERVAL);
-        interpreter.head.account.add(Domain::Raw, footprint::<H>());
+        let _ = interpreter.head.account.add(Domain::Raw, footprint::<H>());
         let generation = self.list_new(slot, thread, role == Role::Main)?;
         core::mem::forget(taken);
 
@@ -206,10 +207,10 @@ impl<H: Host> Runtime<H> {
         // SAFETY: only this thread can reach the interpreter; nothing else is attached on it.
         let started = unsafe { place.frame(false, |cx| cx.start_guest(table)) };
         started.map_err(|error| match error {
-            GuestError::Alloc(error) if error.cause == AllocCause::HardLimit => {
-                ConfigError::LimitBelowFootprint.into()
-            }
-            GuestError::Alloc(_) => CreateError::NoMemory,
+            GuestError::Alloc(error) => match error.cause {
+                AllocCause::HardLimit | AllocCause::SoftLimit => ConfigError::LimitBelowFootprint.into(),
+                _ => CreateError::NoMemory,
+            },
             _ => CreateError::GuestFailed,
         })
     }

@@ -119,14 +119,14 @@ impl InterpreterHead {
     }
 
     /// Everything as new, for the next interpreter in this slot. Only in phase CREATING, by the creator.
-    pub(crate) fn renew(&self, config: InterpreterConfig, whence: Whence) {
+    pub(crate) fn renew(&self, config: InterpreterConfig, whence: Whence, owns_heap: bool) {
         self.generation.fetch_add(1, Ordering::Release);
         self.whence.set(whence);
         self.config.set(config);
         self.threads.set(ptr::null());
         self.cleared.set(false);
         self.running.store(ptr::null_mut(), Ordering::Relaxed);
-        self.account.renew(config.memory_limits(), config.use_main_obmalloc());
+        self.account.renew(config.memory_limits(), !owns_heap);
         self.bound.set(match (config.bound_to_thread(), config.always_new_thread()) {
             (true, _) => Bound::ToTheFirst,
             (false, true) => Bound::ToFresh,

@@ -19,6 +19,8 @@ impl<H: Host> Drop for MainsGil<'_, H> {
         self.1.set_status(Status::Detached);
         // SAFETY: taken below, on this thread and through this thread state.
         unsafe { self.0.gil().release(self.1) }
+        // Of main's GIL, which this thread state does not take again.
+        self.1.gave_way.set(None);
     }
 }
 

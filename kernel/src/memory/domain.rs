@@ -40,6 +40,8 @@ errors! {
         Finalizing = 0x0e03 => "the interpreter is finalizing: return from the thread",
         /// The size does not fit the address space.
         TooLarge = 0x0e04 => "the size does not fit the address space: ask for less",
+        /// The charge that is to change was never made.
+        NotCharged = 0x0e09 => "no such charge was made: recharge and discharge what charge was answered for",
         /// The backend returned a block that is shorter than asked.
         BackendShort = 0x0e05 => "the backend returned a block shorter than asked: repair the backend",
         /// The backend returned a misaligned block.

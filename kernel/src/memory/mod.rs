@@ -2,6 +2,7 @@
 
 mod account;
 mod domain;
+mod domain_account;
 mod ledger;
 mod limits;
 mod raw;
@@ -9,12 +10,13 @@ mod reach;
 mod seam;
 mod tenant;
 mod transit;
+mod usage;
 
-pub(crate) use account::{Account, Admitted};
-pub use account::{DomainUsage, Usage};
+pub(crate) use account::{Account, Nearness};
 pub use domain::{AllocCause, AllocError, Asker, Domain};
 pub use ledger::Ledger;
 pub use limits::{LimitError, MemoryLimits};
 pub use raw::RawDomain;
 pub(crate) use tenant::Tenant;
 pub use transit::TransitAccount;
+pub use usage::{DomainUsage, Usage};

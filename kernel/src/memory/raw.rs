@@ -52,6 +52,13 @@ pub(super) fn is_in_place(block: NonNull<u8>, layout: Layout, region: Option<Ran
     is_aligned(start, layout) && is_inside(start, layout, region)
 }
 
+/// What is wrong with a block that is not in place.
+#[cold]
+pub(super) fn misplaced(block: NonNull<u8>, layout: Layout, region: Option<Range<usize>>) -> AllocCause {
+    let block = NonNull::slice_from_raw_parts(block, layout.size());
+    check(block, layout, region).err().unwrap_or(AllocCause::BackendOutside)
+}
+
 /// Backends see sizes above zero only; a zero-size request still gets a block of its own.
 #[inline]
 pub(super) fn backend_layout(layout: Layout) -> Result<Layout, AllocCause> {

@@ -37,7 +37,7 @@ impl<'a, R: RawAlloc, T: Heap<R>> Reach<'a, T, R> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     unsafe fn alone(&self) -> &mut T {
-        // SAFETY: [M4], and this is the only use; heaps do not call the kernel.
+        // SAFETY: [M4], and this is the only use: what the heap calls finds the token taken, so it gets none to come back by.
         unsafe { &mut *self.heap.get() }
     }
 

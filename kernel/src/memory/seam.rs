@@ -9,7 +9,7 @@ use crate::{
     interpreter::InterpreterSlot,
     memory::{
         AllocCause, AllocError, Asker, Domain, RawDomain,
-        raw::{check, is_in_place},
+        raw::{check, is_in_place, misplaced},
         reach::Reach,
         tenant::Tenant,
     },
@@ -45,7 +45,7 @@ impl<H: Host> InterpreterSlot<H> {
     }
 
     /// A block of the interpreter's heap, charged to `domain`, where neither the account nor the heap needs a closer
-    /// look. `region` is the raw domain's.
+    /// look; or why the heap's answer cannot be used. `region` is the raw domain's.
     ///
     /// # Safety
     /// This thread holds this interpreter's GIL.
@@ -55,15 +55,16 @@ impl<H: Host> InterpreterSlot<H> {
         region: impl FnOnce() -> Option<Range<usize>>,
         domain: Domain,
         layout: Layout,
-    ) -> Option<NonNull<u8>> {
+    ) -> Option<Result<NonNull<u8>, AllocCause>> {
         let live = self.head.account.room(domain, layout.size())?;
         // SAFETY: the caller holds the GIL; where there is room the heap is this interpreter's own.
         let block = unsafe { self.own_heap().allocate_at_hand(layout) }?;
-        if !is_in_place(block, layout, region()) {
-            return None;
+        let region = region();
+        if !is_in_place(block, layout, region.clone()) {
+            return Some(Err(misplaced(block, layout, region)));
         }
         self.head.account.take(domain, live);
-        Some(block)
+        Some(Ok(block))
     }
 
     /// A block of the interpreter's heap, charged to `domain`. Near the limit `thread` is told.
@@ -80,7 +81,8 @@ impl<H: Host> InterpreterSlot<H> {
         // SAFETY: passed on.
         unsafe {
             match self.allocate_at_hand(|| raw.region(), domain, layout) {
-                Some(block) => Ok(block),
+                Some(Ok(block)) => Ok(block),
+                Some(Err(cause)) => Err(AllocError { domain, requested: layout.size(), cause }),
                 None => self.allocate_slowly(raw, thread, domain, layout),
             }
         }
@@ -108,11 +110,10 @@ impl<H: Host> InterpreterSlot<H> {
             account.take(domain, live);
             return Ok(block);
         }
-        let admitted = account.admit(requested).map_err(refuse)?;
+        account.admit(requested).map_err(refuse)?;
         // SAFETY: passed on.
         let block = unsafe { self.allocate_uncharged(raw, domain, layout) }.map_err(refuse)?;
-        account.add(domain, requested);
-        thread.notice(admitted);
+        thread.notice(account.add(domain, requested));
         Ok(block)
     }
 
@@ -246,11 +247,10 @@ impl<H: Host> InterpreterSlot<H> {
     ) -> Result<(), AllocError> {
         let refuse = |cause| AllocError { domain, requested: new.size(), cause };
         let account = &self.head.account;
-        let admitted = account.admit_growth(old.size(), new.size()).map_err(refuse)?;
+        account.admit_growth(old.size(), new.size()).map_err(refuse)?;
         // SAFETY: passed on.
         unsafe { self.resize_uncharged(raw, block, old, new) }.map_err(refuse)?;
-        account.exchange(domain, old.size(), new.size());
-        thread.notice(admitted);
+        thread.notice(account.exchange(domain, old.size(), new.size()));
         Ok(())
     }
 

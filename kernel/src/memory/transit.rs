@@ -10,6 +10,7 @@ pub struct TransitAccount {
     bytes: AtomicUsize,
     blocks: AtomicUsize,
     peak: AtomicUsize,
+    peak_blocks: AtomicUsize,
     limit: AtomicUsize,
 }
 
@@ -20,6 +21,7 @@ impl TransitAccount {
                 bytes: AtomicUsize::new(0),
                 blocks: AtomicUsize::new(0),
                 peak: AtomicUsize::new(0),
+                peak_blocks: AtomicUsize::new(0),
                 limit: AtomicUsize::new(usize::MAX),
             }
         }
@@ -43,7 +45,8 @@ impl TransitAccount {
             };
             match self.bytes.compare_exchange_weak(now, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
-                    self.blocks.fetch_add(1, Ordering::Relaxed);
+                    let blocks = self.blocks.fetch_add(1, Ordering::Relaxed) + 1;
+                    self.peak_blocks.fetch_max(blocks, Ordering::Relaxed);
                     self.peak.fetch_max(next, Ordering::Relaxed);
                     return Ok(());
                 }
@@ -53,15 +56,30 @@ impl TransitAccount {
     }
 
     /// Takes the charge of one block of this size back.
-    pub fn discharge(&self, bytes: usize) {
-        self.blocks.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    ///
+    /// # Errors
+    /// `NotCharged` where less is in transit; nothing changed.
+    pub fn discharge(&self, bytes: usize) -> Result<(), AllocError> {
+        let take = |word: &AtomicUsize, less: usize| {
+            word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| now.checked_sub(less))
+        };
+        let refuse = |_| AllocError { domain: Domain::Raw, requested: bytes, cause: AllocCause::NotCharged };
+        take(&self.blocks, 1).map_err(refuse)?;
+        take(&self.bytes, bytes).map(drop).map_err(|now| {
+            self.blocks.fetch_add(1, Ordering::Relaxed);
+            refuse(now)
+        })
     }
 
     /// What is in transit now. The fields are not one snapshot.
     pub fn usage(&self) -> DomainUsage {
         let get = |word: &AtomicUsize| word.load(Ordering::Relaxed);
-        DomainUsage { bytes: get(&self.bytes), blocks: get(&self.blocks), peak: get(&self.peak) }
+        DomainUsage {
+            bytes: get(&self.bytes),
+            blocks: get(&self.blocks),
+            peak: get(&self.peak),
+            peak_blocks: get(&self.peak_blocks),
+        }
     }
 
     /// The most bytes that may be in transit; `None` for no limit.

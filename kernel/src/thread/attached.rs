@@ -10,7 +10,7 @@ use crate::{
     eval::FrameEval,
     host::Host,
     interpreter::{InterpreterId, InterpreterSlot},
-    memory::{AllocError, Domain, LimitError, MemoryLimits, Usage},
+    memory::{AllocCause, AllocError, Domain, LimitError, MemoryLimits, Usage},
     runtime::Runtime,
     thread::{ThreadState, place::Place, session::Session, slot::ThreadSlot},
 };
@@ -160,7 +160,8 @@ impl<'i, H: Host> Attached<'i, H> {
         let region = || self.rt().raw().region();
         // SAFETY: [T1] the token proves that this thread holds the GIL.
         match unsafe { self.slot().allocate_at_hand(region, domain, layout) } {
-            Some(block) => Ok(block),
+            Some(Ok(block)) => Ok(block),
+            Some(Err(cause)) => Err(AllocError { domain, requested: layout.size(), cause }),
             None => self.allocate_slowly(domain, layout),
         }
     }
@@ -242,28 +243,27 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Errors
     /// As for [`allocate`](Self::allocate): the limit holds for it too.
     pub fn charge(&mut self, bytes: usize) -> Result<(), AllocError> {
-        let account = &self.slot().head.account;
-        let refuse = |cause| AllocError { domain: Domain::Raw, requested: bytes, cause };
-        let admitted = account.admit(bytes).map_err(refuse)?;
-        account.add(Domain::Raw, bytes);
-        self.thread().notice(admitted);
+        let nearness = self.slot().head.account.charge(bytes).map_err(refused_charge(bytes))?;
+        self.thread().notice(nearness);
         Ok(())
     }
 
     /// Changes the size of a charge, from `old` bytes to `new`.
     ///
     /// # Errors
-    /// As for [`charge`](Self::charge); the old charge stands.
+    /// As for [`charge`](Self::charge), and `NotCharged` where less than `old` is charged; the old charge stands.
     pub fn recharge(&mut self, old: usize, new: usize) -> Result<(), AllocError> {
-        let refuse = |cause| AllocError { domain: Domain::Raw, requested: new, cause };
-        let admitted = self.slot().head.account.resize(Domain::Raw, old, new).map_err(refuse)?;
-        self.thread().notice(admitted);
+        let nearness = self.slot().head.account.recharge(old, new).map_err(refused_charge(new))?;
+        self.thread().notice(nearness);
         Ok(())
     }
 
     /// Takes a charge back.
-    pub fn discharge(&mut self, bytes: usize) {
-        self.slot().head.account.discharge(bytes);
+    ///
+    /// # Errors
+    /// `NotCharged` where less than that is charged; nothing changed.
+    pub fn discharge(&mut self, bytes: usize) -> Result<(), AllocError> {
+        self.slot().head.account.discharge(bytes).map_err(refused_charge(bytes))
     }
 
     /// Bytes that may still be allocated before a limit; `usize::MAX` less what is live without one.
@@ -289,16 +289,17 @@ impl<'i, H: Host> Attached<'i, H> {
         self.slot().head.account.set_limits(limits)
     }
 
-    /// Runs `f`, which handles a refusal by the soft limit, with the reserve beyond it (SPEC M6).
+    /// Runs `f`, which handles a refusal by the soft limit, with the reserve beyond it (SPEC M6). While several are at
+    /// it, and while one has let the GIL go, the reserve is there for the whole interpreter.
     pub fn with_reserve<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
-        struct Back<'a, 'i, H: Host>(&'a mut Attached<'i, H>, bool);
+        struct Back<'a, 'i, H: Host>(&'a mut Attached<'i, H>);
         impl<H: Host> Drop for Back<'_, '_, H> {
             fn drop(&mut self) {
-                self.0.slot().head.account.use_reserve(self.1);
+                self.0.slot().head.account.end_handling();
             }
         }
-        let before = self.slot().head.account.use_reserve(true);
-        f(Back(self, before).0)
+        self.slot().head.account.begin_handling();
+        f(Back(self).0)
     }
 
     /// Returns to the raw domain what the heap keeps for later requests.
@@ -328,4 +329,9 @@ impl<'i, H: Host> Attached<'i, H> {
     pub fn set_frame_eval(&mut self, eval: Option<FrameEval<H>>) {
         self.slot().frame_eval.set(eval);
     }
+}
+
+/// For requests of charges.
+fn refused_charge(requested: usize) -> impl FnOnce(AllocCause) -> AllocError {
+    move |cause| AllocError { domain: Domain::Raw, requested, cause }
 }

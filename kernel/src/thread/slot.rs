@@ -8,7 +8,7 @@ use crate::{
     eval::breaker::{Breaker, COLLECT},
     host::Wake,
     interpreter::InterpreterHead,
-    memory::Admitted,
+    memory::Nearness,
     sync::{AtomicPtr, AtomicU32, Cell, Ordering, tally},
     thread::session::Session,
 };
@@ -170,8 +170,8 @@ impl ThreadSlot {
     }
 
     /// Near the memory limit the guest is told at the next safepoint.
-    pub(crate) fn notice(&self, admitted: Admitted) {
-        if admitted == Admitted::NearTheLimit {
+    pub(crate) fn notice(&self, nearness: Nearness) {
+        if nearness == Nearness::Near {
             self.breaker.set(COLLECT);
         }
     }

@@ -15,7 +15,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{create, forever, presets, scaled, strategies},
+    support::{Gate, create, forever, presets, scaled, strategies},
 };
 
 fn layout(size: usize) -> Layout {
@@ -73,6 +73,44 @@ pub fn the_reserve_is_for_the_handler<H: TestHost>() {
             })
             .unwrap();
         assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+    }
+}
+
+/// Two handlers whose frames overlap and do not nest: the second keeps the reserve when the first is done, and nobody
+/// has it when both are.
+///
+/// SPEC: M6
+pub fn the_reserve_stays_until_the_last_handler_is_done<H: TestHost>() {
+    let rt = H::started();
+    for preset in strategies::<H>() {
+        let base = footprint::<H>();
+        let config = preset.with_memory_soft_limit(Some(base + 1000)).with_memory_reserve(500);
+        let id = create(&rt, &config);
+        let (second_has_it, first_is_done) = (Gate::default(), Gate::default());
+        thread::scope(|s| {
+            s.spawn(|| {
+                rt.ensure(id, |cx| {
+                    cx.with_reserve(|cx| cx.detach(|| second_has_it.wait()));
+                    assert_eq!(cx.available(), 1500, "the second one is at it");
+                    cx.detach(|| first_is_done.open());
+                })
+                .unwrap();
+            });
+            s.spawn(|| {
+                rt.ensure(id, |cx| {
+                    cx.with_reserve(|cx| {
+                        cx.detach(|| {
+                            second_has_it.open();
+                            first_is_done.wait();
+                        });
+                        assert_eq!(cx.available(), 1500);
+                    });
+                    assert_eq!(cx.available(), 1000);
+                })
+                .unwrap();
+            });
+        });
+        assert!(rt.end(id, None).unwrap().is_clean());
     }
 }
 
@@ -201,6 +239,138 @@ pub fn near_the_limit_the_guest_is_told<H: TestHost>() {
     }
 }
 
+/// A request that is allowed and then fails elsewhere says nothing of the limit, and leaves the notice to the next.
+///
+/// SPEC: M6, V4
+pub fn a_failed_request_takes_no_notice_away<H: TestHost>() {
+    let rt = H::started();
+    for preset in strategies::<H>() {
+        let mut state = rt.create(&preset, Some(GuestTable::of::<Watcher>())).unwrap();
+        TOLD.set(0);
+        state
+            .attach(|cx| {
+                let base = cx.usage().bytes();
+                let limit = (base + (1 << 20)) / 8 * 8;
+                cx.set_memory_limits(MemoryLimits::none().with_soft(Some(limit))).unwrap();
+                let near = limit - limit / 8 - base;
+                let block = cx.allocate(Domain::Mem, layout(16)).unwrap();
+                // SAFETY: live, with this domain and layout; the alignment stays.
+                let grown = unsafe { cx.resize(Domain::Mem, block, layout(16), layout(near + 100)) };
+                assert_eq!(cause(grown), Some(AllocCause::Exhausted), "no small block becomes so large");
+                assert_eq!((cx.safepoint(), TOLD.get()), (Ok(()), 0));
+                cx.charge(near - 16 + 1).unwrap();
+                assert_eq!((cx.safepoint(), TOLD.get()), (Ok(()), 1));
+                cx.discharge(near - 16 + 1).unwrap();
+                // SAFETY: live, with this domain and layout.
+                unsafe { cx.deallocate(Domain::Mem, block, layout(16)) };
+            })
+            .unwrap();
+        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+    }
+}
+
+/// A guest whose end takes all that it gets.
+struct Greedy;
+
+std::thread_local! {
+    static REFUSED: Cell<Option<(AllocCause, usize)>> = const { Cell::new(None) };
+}
+
+impl<H: Host> Guest<H> for Greedy {
+    type State = Plain<()>;
+    type Thread = Plain<()>;
+
+    fn start(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
+        Ok(())
+    }
+
+    fn start_thread(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
+        Ok(())
+    }
+
+    fn exec(_: &mut Attached<'_, H>, _: &[u8]) -> Step {
+        Step::Done(Value::None)
+    }
+
+    fn resume(_: &mut Attached<'_, H>) -> Step {
+        Step::Done(Value::None)
+    }
+
+    fn end(cx: &mut Attached<'_, H>) {
+        let refused = loop {
+            if let Err(error) = cx.allocate(Domain::Mem, layout(100)) {
+                break error.cause;
+            }
+        };
+        REFUSED.set(Some((refused, cx.usage().bytes())));
+    }
+}
+
+/// The soft limit does not keep an end from tidying up; the hard one is one to the last.
+///
+/// SPEC: M6, L10
+pub fn the_hard_limit_holds_to_the_end<H: TestHost>() {
+    let rt = H::started();
+    for preset in strategies::<H>() {
+        let limit = footprint::<H>() + 2000;
+        let config = preset.with_memory_limit(Some(limit)).with_memory_soft_limit(Some(limit - 1000));
+        let state = rt.create(&config, Some(GuestTable::of::<Greedy>())).unwrap();
+        let ledger = rt.end(state.interpreter(), None).unwrap();
+        let (cause, live) = REFUSED.take().unwrap();
+        assert_eq!(cause, AllocCause::HardLimit);
+        assert!(live <= limit && live > limit - 100, "{live} of {limit}");
+        assert_eq!(ledger.leaked.mem.bytes, ledger.leaked.mem.blocks * 100);
+        assert!(ledger.peak <= limit);
+    }
+}
+
+/// A soft limit that the guest's start passes is one that no interpreter can be made under, as a hard one is.
+///
+/// SPEC: C3, C7, L16
+pub fn a_soft_limit_below_the_start_is_refused<H: TestHost>() {
+    let rt = H::started();
+    for preset in strategies::<H>() {
+        let refused = |config| rt.create(&config, Some(GuestTable::of::<Starter>())).err();
+        for room in [0, 500, 999] {
+            let limit = Some(footprint::<H>() + room);
+            let small = Some(CreateError::Config(ConfigError::LimitBelowFootprint));
+            assert_eq!(refused(preset.with_memory_soft_limit(limit)), small);
+            assert_eq!(refused(preset.with_memory_limit(limit)), small);
+        }
+        let enough = preset.with_memory_soft_limit(Some(footprint::<H>() + 1000 + STATE));
+        assert!(rt.create(&enough, Some(GuestTable::of::<Starter>())).is_ok());
+    }
+    assert!(rt.finalize(None).is_ok());
+}
+
+/// What the kernel takes for a state without a word in it, at most.
+const STATE: usize = 200;
+
+/// A guest that takes a thousand bytes at its start.
+struct Starter;
+
+impl<H: Host> Guest<H> for Starter {
+    type State = Plain<()>;
+    type Thread = Plain<()>;
+
+    fn start(cx: &mut Attached<'_, H>) -> Result<(), GuestError> {
+        cx.allocate(Domain::Mem, layout(1000))?;
+        Ok(())
+    }
+
+    fn start_thread(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
+        Ok(())
+    }
+
+    fn exec(_: &mut Attached<'_, H>, _: &[u8]) -> Step {
+        Step::Done(Value::None)
+    }
+
+    fn resume(_: &mut Attached<'_, H>) -> Step {
+        Step::Done(Value::None)
+    }
+}
+
 /// The account as one would write it without a thought of speed.
 #[derive(Default)]
 struct Plainly {
@@ -229,6 +399,7 @@ impl Plainly {
         part.bytes += bytes;
         part.blocks += 1;
         part.peak = part.peak.max(part.bytes);
+        part.peak_blocks = part.peak_blocks.max(part.blocks);
         self.usage.peak = self.usage.peak.max(total);
         None
     }
@@ -342,7 +513,9 @@ pub fn what_is_in_transit_is_charged_to_no_interpreter<H: TestHost>() {
     let refused = transit.charge(401).unwrap_err();
     assert_eq!((refused.cause, refused.requested), (AllocCause::HardLimit, 401));
     assert_eq!(transit.charge(400), Ok(()));
-    transit.discharge(600);
+    let refused = transit.discharge(1001).unwrap_err();
+    assert_eq!((refused.cause, transit.usage().bytes), (AllocCause::NotCharged, 1000));
+    transit.discharge(600).unwrap();
     let usage = transit.usage();
     assert_eq!((usage.bytes, usage.blocks, usage.peak), (400, 1, 1000));
     thread::scope(|s| {
@@ -351,13 +524,15 @@ pub fn what_is_in_transit_is_charged_to_no_interpreter<H: TestHost>() {
                 for _ in 0..scaled(1000, 20) {
                     if transit.charge(150).is_ok() {
                         assert!(transit.usage().bytes <= 1000);
-                        transit.discharge(150);
+                        transit.discharge(150).unwrap();
                     }
                 }
             });
         }
     });
-    transit.discharge(400);
+    transit.discharge(400).unwrap();
     assert_eq!((transit.usage().bytes, transit.usage().blocks), (0, 0));
+    assert!(transit.usage().peak_blocks >= 2);
+    assert_eq!(transit.discharge(0).unwrap_err().cause, AllocCause::NotCharged);
     assert_eq!(rt.interpreter(id).unwrap().usage(), before);
 }

@@ -317,7 +317,7 @@ pub fn what_an_engine_took_elsewhere_is_charged<H: TestHost>() {
             assert_eq!(cx.recharge(1000, 1001).unwrap_err().cause, AllocCause::HardLimit);
             assert_eq!(cx.available(), 0, "the old charge stands");
             cx.recharge(1000, 10).unwrap();
-            cx.discharge(10);
+            cx.discharge(10).unwrap();
             assert_eq!((cx.usage().raw.bytes, cx.usage().raw.blocks), (before.bytes, before.blocks));
             assert_eq!(cx.available(), 1000);
         })
@@ -325,20 +325,39 @@ pub fn what_an_engine_took_elsewhere_is_charged<H: TestHost>() {
     assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
 }
 
+/// Of charges as much can be taken back as was charged: not the interpreter's own slots, and not its blocks.
+///
 /// SPEC: M5, M6
-pub fn a_wrong_discharge_is_not_a_crash<H: TestHost>() {
+pub fn a_wrong_discharge_is_refused<H: TestHost>() {
     let rt = H::started();
     for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         state
             .attach(|cx| {
-                cx.discharge(usize::MAX);
-                cx.discharge(1);
-                assert!(cx.recharge(usize::MAX, 5).is_ok());
-                assert_eq!(cx.alloc_plain(3u8).map(|object| *object.get(cx)).ok(), Some(3));
+                let layout = Layout::from_size_align(64, 8).unwrap();
+                let block = cx.allocate(Domain::Raw, layout).unwrap();
+                let before = cx.usage().raw;
+                for wrong in [1, 64, usize::MAX] {
+                    let refused = Err(AllocError {
+                        domain: Domain::Raw,
+                        requested: wrong,
+                        cause: AllocCause::NotCharged,
+                    });
+                    assert_eq!(cx.discharge(wrong), refused);
+                    assert_eq!(cx.recharge(wrong, wrong), refused);
+                }
+                cx.charge(10).unwrap();
+                assert_eq!(cx.recharge(11, 5).unwrap_err().cause, AllocCause::NotCharged);
+                assert_eq!(cx.discharge(11).unwrap_err().cause, AllocCause::NotCharged);
+                cx.recharge(10, 4).unwrap();
+                assert_eq!(cx.discharge(4), Ok(()));
+                assert!(cx.discharge(0).is_err(), "there is no charge, not even of nothing");
+                assert_eq!((cx.usage().raw.bytes, cx.usage().raw.blocks), (before.bytes, before.blocks));
+                // SAFETY: the block came from this token with this domain and layout.
+                unsafe { cx.deallocate(Domain::Raw, block, layout) };
             })
             .unwrap();
-        assert!(rt.end(state.interpreter(), None).is_ok());
+        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
     }
     assert!(rt.finalize(None).is_ok());
 }
