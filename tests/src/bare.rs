@@ -24,6 +24,8 @@ use archipelago_kernel::{
 };
 use archipelago_locks::SpinLock;
 
+use crate::Scanned;
+
 /// How a simulated core spins: it lets the others run, for there are more of them than real cores.
 #[derive(Debug, Clone, Copy)]
 pub struct YieldingCore;
@@ -184,7 +186,7 @@ static INDEXES: AtomicUsize = AtomicUsize::new(256);
 
 /// A machine whose memory is `R` and whose heaps are `T`. Deadlines are seen when somebody calls `tick`, as from a timer interrupt's bottom half.
 #[derive(Default)]
-pub struct Machine<R, T = SmallHeap> {
+pub struct Machine<R, T = Scanned<SmallHeap>> {
     clock: Ticks,
     _memory: PhantomData<fn() -> (R, T)>,
 }

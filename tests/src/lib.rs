@@ -7,6 +7,7 @@ mod bare;
 mod host;
 mod one_heap;
 mod pools;
+mod scanned;
 pub mod suite;
 pub mod support;
 
@@ -14,3 +15,4 @@ pub use bare::{BareHost, BareRaw, CoreSlot, Machine, Ticks, YieldingCore};
 pub use host::TestHost;
 pub use one_heap::{CountedLock, OneHeapHost};
 pub use pools::{LeasedPools, PoolHost};
+pub use scanned::Scanned;

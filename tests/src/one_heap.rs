@@ -8,10 +8,10 @@ use archipelago_alloc_slab::SmallHeap;
 use archipelago_kernel::host::RawLock;
 use archipelago_locks::SpinLock;
 
-use crate::{BareRaw, Machine, YieldingCore};
+use crate::{BareRaw, Machine, Scanned, YieldingCore};
 
 /// The machine with one heap for all.
-pub type OneHeapHost = Machine<BareRaw, Shared<SmallHeap, CountedLock>>;
+pub type OneHeapHost = Machine<BareRaw, Shared<Scanned<SmallHeap>, CountedLock>>;
 
 std::thread_local! {
     static TAKEN: Cell<usize> = const { Cell::new(0) };

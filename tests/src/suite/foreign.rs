@@ -11,7 +11,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Noisy, assert_empty, in_each, presets, scaled},
+    support::{Noisy, assert_empty, in_each, scaled, strategies},
 };
 
 /// hashbrown's map in the heap.
@@ -54,7 +54,7 @@ pub fn a_collection_of_others_lives_in_the_heap<H: TestHost>() {
 /// SPEC: M10
 pub fn the_allocator_refuses_where_its_interpreter_is_not_attached<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let mut other = rt.create(&config, None).unwrap();
         state
@@ -101,7 +101,7 @@ pub fn the_allocator_refuses_where_its_interpreter_is_not_attached<H: TestHost>(
 /// SPEC: M10, L11
 pub fn a_collection_of_others_may_be_forgotten<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let (noisy, drops) = Noisy::new();
         state

@@ -14,7 +14,7 @@ use archipelago_toy_guest::Toy;
 
 use crate::{
     TestHost,
-    support::{Drops, Noisy, create, list_all, presets, throw},
+    support::{Drops, Noisy, create, list_all, strategies, throw},
 };
 
 /// The other guest: it adds numbers up. Nothing of it resembles the toy: its programs are digits, its state a
@@ -161,7 +161,7 @@ fn toy<H: Host>() -> Option<&'static GuestTable<H>> {
 /// SPEC: P1
 pub fn two_unlike_guests_in_one_runtime<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut a = rt.create(&config, tally()).unwrap();
         let mut b = rt.create(&config, toy()).unwrap();
         for round in 1..=3 {
@@ -216,10 +216,11 @@ pub fn a_guest_that_cannot_start_undoes_the_creation<H: TestHost>() {
     let before = list_all(&rt);
     let mut in_use = None;
     // The first round leaves slots, and blocks that main's heap keeps, for the next.
-    for (round, config) in presets().into_iter().chain(presets()).enumerate() {
+    let configs = strategies::<H>();
+    for (round, config) in configs.iter().chain(&configs).enumerate() {
         let attempt = |start| {
             START.set(start);
-            let made = catch_unwind(AssertUnwindSafe(|| rt.create(&config, tally()).err()));
+            let made = catch_unwind(AssertUnwindSafe(|| rt.create(config, tally()).err()));
             START.set(Start::Well);
             assert_eq!(list_all(&rt), before);
             assert_eq!(rt.count(), Ok(before.len()));
@@ -229,10 +230,10 @@ pub fn a_guest_that_cannot_start_undoes_the_creation<H: TestHost>() {
         };
         assert_eq!(attempt(Start::Refuse).unwrap(), Some(CreateError::GuestFailed));
         assert!(attempt(Start::Panic).is_err());
-        if round >= 2 {
+        if round >= configs.len() {
             assert_eq!(H::raw_in_use(&rt), in_use, "nothing leaks");
         }
-        assert!(rt.create(&config, tally()).is_ok_and(|state| rt.end(state.interpreter(), None).is_ok()));
+        assert!(rt.create(config, tally()).is_ok_and(|state| rt.end(state.interpreter(), None).is_ok()));
         in_use = H::raw_in_use(&rt);
     }
 }
@@ -253,7 +254,7 @@ pub fn a_limit_below_what_the_guest_takes_is_refused<H: TestHost>() {
 /// SPEC: T8
 pub fn each_thread_state_has_its_own_data<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut first = rt.create(&config, tally()).unwrap();
         let id = first.interpreter();
         let mut second = rt.thread_state(id).unwrap();
@@ -277,7 +278,7 @@ pub fn each_thread_state_has_its_own_data<H: TestHost>() {
 /// SPEC: T8, T1
 pub fn thread_data_goes_with_its_thread_state<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let (watched, drops) = Noisy::new();
         let mut first = rt.create(&config, tally()).unwrap();
         let id = first.interpreter();
@@ -299,7 +300,7 @@ pub fn thread_data_goes_with_its_thread_state<H: TestHost>() {
 /// SPEC: T8, L3
 pub fn thread_data_that_is_left_goes_with_the_interpreter<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let (watched, drops) = Noisy::new();
         let mut state = rt.create(&config, tally()).unwrap();
         let id = state.interpreter();
@@ -316,7 +317,7 @@ pub fn thread_data_that_is_left_goes_with_the_interpreter<H: TestHost>() {
 /// SPEC: P1, L3
 pub fn end_is_called_once_with_a_good_token<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let (watched, drops): (Noisy, Drops) = Noisy::new();
         let mut state = rt.create(&config, tally()).unwrap();
         state
@@ -338,17 +339,17 @@ pub fn end_is_called_once_with_a_good_token<H: TestHost>() {
 pub fn each_interpreter_has_its_own_state<H: TestHost>() {
     let rt = H::started();
     let shared = InterpreterConfig::isolated().with_gil(GilChoice::Shared);
-    let mut states: Vec<_> = [presets()[0], presets()[1], shared]
-        .iter()
-        .map(|config| rt.create(config, tally()).unwrap())
-        .collect();
+    let configs = strategies::<H>().into_iter().chain([shared]);
+    let mut states: Vec<_> = configs.map(|config| rt.create(&config, tally()).unwrap()).collect();
     for (n, state) in states.iter_mut().enumerate() {
         for _ in 0..=n {
             state.attach(|cx| assert!(cx.exec(b"1").is_over())).unwrap();
         }
     }
     let sums = states.iter_mut().map(|state| state.attach(|cx| cx.exec(b"0")).unwrap());
-    assert_eq!(sums.collect::<Vec<_>>(), [1, 2, 3].map(|sum| Step::Done(Value::Int(sum))));
+    for (n, sum) in sums.enumerate() {
+        assert_eq!(sum, Step::Done(Value::Int(n as i64 + 1)));
+    }
 }
 
 fn seventeen<H: Host>(_: &mut Attached<'_, H>, throwing: bool) -> Step {

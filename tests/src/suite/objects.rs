@@ -16,7 +16,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Noisy, presets, scaled, throw},
+    support::{Noisy, scaled, strategies, throw},
 };
 
 /// A list of objects that refer to each other.
@@ -35,7 +35,7 @@ impl Family for ChainFamily {
 /// SPEC: O1, T6
 pub fn values_are_read_and_changed_through_the_token<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         state
             .attach(|cx| {
@@ -60,7 +60,7 @@ pub fn values_are_read_and_changed_through_the_token<H: TestHost>() {
 /// SPEC: O1
 pub fn the_last_reference_drops_the_value_and_frees_the_memory<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         state
             .attach(|cx| {
@@ -82,7 +82,7 @@ pub fn the_last_reference_drops_the_value_and_frees_the_memory<H: TestHost>() {
 /// SPEC: O1, T6
 pub fn dropping_waits_for_the_token<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         state
             .attach(|cx| {
@@ -104,8 +104,8 @@ pub fn dropping_waits_for_the_token<H: TestHost>() {
 pub fn a_reference_may_be_dropped_anywhere_on_its_thread<H: TestHost>() {
     let rt = H::started();
     let shared = InterpreterConfig::isolated().with_gil(GilChoice::Shared);
-    for config in [presets()[0], presets()[1], shared] {
-        for other in presets() {
+    for config in strategies::<H>().into_iter().chain([shared]) {
+        for other in strategies::<H>() {
             let mut state = rt.create(&config, None).unwrap();
             let mut entered = rt.create(&other, None).unwrap();
             let id = state.interpreter();
@@ -159,40 +159,44 @@ impl crate::support::Drops {
 /// SPEC: O1
 pub fn what_a_frame_owed_is_settled_when_it_closes<H: TestHost>() {
     let rt = H::started();
-    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
-    let (noisy, drops) = Noisy::new();
-    state.attach(|cx| drop(cx.alloc_plain(noisy))).unwrap();
-    assert_eq!(drops.count(), 1);
-    assert_eq!(rt.interpreter(state.interpreter()).unwrap().usage().unwrap().object.blocks, 0);
+    for config in strategies::<H>() {
+        let mut state = rt.create(&config, None).unwrap();
+        let (noisy, drops) = Noisy::new();
+        state.attach(|cx| drop(cx.alloc_plain(noisy))).unwrap();
+        assert_eq!(drops.count(), 1);
+        assert_eq!(rt.interpreter(state.interpreter()).unwrap().usage().unwrap().object.blocks, 0);
+    }
 }
 
 /// SPEC: O1
 pub fn a_long_chain_is_released_without_recursion<H: TestHost>() {
     let rt = H::started();
-    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
-    let n = scaled(20_000, 200);
-    state
-        .attach(|cx| {
-            let (noisy, drops) = Noisy::new();
-            let mut first = cx.alloc::<ChainFamily>(Chain { _noisy: noisy, next: None }).ok().unwrap();
-            for _ in 1..n {
-                let next = Some(first.into_edge());
-                first = cx.alloc::<ChainFamily>(Chain { _noisy: drops.another(), next }).ok().unwrap();
-            }
-            let second = first.get(cx).next.as_ref().unwrap().local(cx).to_owned();
-            first.release(cx);
-            assert_eq!(drops.count(), 1, "the second one is still referred to");
-            assert!(second.get(cx).next.as_ref().is_some_and(|edge| edge.get(cx).next.is_some()));
-            second.release(cx);
-            assert_eq!((drops.count(), cx.usage().object.blocks), (n, 0));
-        })
-        .unwrap();
+    for config in strategies::<H>() {
+        let mut state = rt.create(&config, None).unwrap();
+        let n = scaled(15_000, 200);
+        state
+            .attach(|cx| {
+                let (noisy, drops) = Noisy::new();
+                let mut first = cx.alloc::<ChainFamily>(Chain { _noisy: noisy, next: None }).ok().unwrap();
+                for _ in 1..n {
+                    let next = Some(first.into_edge());
+                    first = cx.alloc::<ChainFamily>(Chain { _noisy: drops.another(), next }).ok().unwrap();
+                }
+                let second = first.get(cx).next.as_ref().unwrap().local(cx).to_owned();
+                first.release(cx);
+                assert_eq!(drops.count(), 1, "the second one is still referred to");
+                assert!(second.get(cx).next.as_ref().is_some_and(|edge| edge.get(cx).next.is_some()));
+                second.release(cx);
+                assert_eq!((drops.count(), cx.usage().object.blocks), (n, 0));
+            })
+            .unwrap();
+    }
 }
 
 /// SPEC: O1, L11
 pub fn a_cycle_lives_until_the_end<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let (noisy, drops) = Noisy::new();
         state
@@ -226,9 +230,10 @@ pub fn a_destructor_that_panics_at_the_end_is_counted<H: TestHost>() {
     let rt = H::started();
     let mut in_use = None;
     // The first round leaves slots, and blocks that main's heap keeps, for the next.
-    for (round, config) in presets().into_iter().chain(presets()).enumerate() {
+    let configs = strategies::<H>();
+    for (round, config) in configs.iter().chain(&configs).enumerate() {
         let scribe = crate::support::Scribe::of(&rt);
-        let mut state = rt.create(&config, None).unwrap();
+        let mut state = rt.create(config, None).unwrap();
         let id = state.interpreter();
         let (noisy, drops) = Noisy::new();
         state
@@ -248,19 +253,19 @@ pub fn a_destructor_that_panics_at_the_end_is_counted<H: TestHost>() {
         assert_eq!((number, ledger.objects, ledger.destructors_skipped), (id.number(), 5, 3));
         assert_eq!(ledger.leaked.object.blocks, 5);
         assert_eq!(drops.count(), 3, "two that went before it, and its own fields");
-        if round >= 2 {
+        if round >= configs.len() {
             assert_eq!(H::raw_in_use(&rt), in_use, "the memory is back all the same");
         }
         in_use = H::raw_in_use(&rt);
         assert_eq!(rt.end(id, None), Err(archipelago_kernel::error::EndError::NotFound));
-        assert!(rt.create(&config, None).is_ok_and(|state| rt.end(state.interpreter(), None).is_ok()));
+        assert!(rt.create(config, None).is_ok_and(|state| rt.end(state.interpreter(), None).is_ok()));
     }
 }
 
 /// SPEC: O3
 pub fn a_global_name_leaves_and_comes_back<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let id = state.interpreter();
         let (noisy, drops) = Noisy::new();
@@ -291,40 +296,42 @@ pub fn a_global_name_leaves_and_comes_back<H: TestHost>() {
 /// SPEC: O3
 pub fn a_name_never_leads_to_another_object<H: TestHost>() {
     let rt = H::started();
-    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
-    state
-        .attach(|cx| {
-            let mut old: Vec<Global<Plain<usize>>> = Vec::new();
-            for round in 0..scaled(50, 10) {
-                let object = cx.alloc_plain(round).unwrap();
-                let name = cx.global(object).ok().unwrap();
-                assert_eq!(cx.local(&name).unwrap().get(), &round);
-                for stale in &old {
-                    assert_eq!(cx.local(stale).err(), Some(HandleError::Stale));
+    for config in strategies::<H>() {
+        let mut state = rt.create(&config, None).unwrap();
+        state
+            .attach(|cx| {
+                let mut old: Vec<Global<Plain<usize>>> = Vec::new();
+                for round in 0..scaled(50, 10) {
+                    let object = cx.alloc_plain(round).unwrap();
+                    let name = cx.global(object).ok().unwrap();
+                    assert_eq!(cx.local(&name).unwrap().get(), &round);
+                    for stale in &old {
+                        assert_eq!(cx.local(stale).err(), Some(HandleError::Stale));
+                    }
+                    cx.release_global(&name).unwrap();
+                    old.push(name);
                 }
-                cx.release_global(&name).unwrap();
-                old.push(name);
-            }
-            // Many at once, across the growth of their table.
-            let names: Vec<_> = (0..100usize)
-                .map(|n| {
-                    let object = cx.alloc_plain(n).unwrap();
-                    cx.global(object).ok().unwrap()
-                })
-                .collect();
-            for (n, name) in names.iter().enumerate() {
-                assert_eq!(cx.local(name).unwrap().get(), &n);
-            }
-            for name in names.iter().step_by(2) {
-                cx.release_global(name).unwrap();
-            }
-            for (n, name) in names.iter().enumerate() {
-                let seen = cx.local(name).map(|local| *local.get());
-                assert_eq!(seen, if n % 2 == 0 { Err(HandleError::Stale) } else { Ok(n) });
-            }
-        })
-        .unwrap();
-    assert_eq!(rt.end(state.interpreter(), None).unwrap().objects, 50);
+                // Many at once, across the growth of their table.
+                let names: Vec<_> = (0..100usize)
+                    .map(|n| {
+                        let object = cx.alloc_plain(n).unwrap();
+                        cx.global(object).ok().unwrap()
+                    })
+                    .collect();
+                for (n, name) in names.iter().enumerate() {
+                    assert_eq!(cx.local(name).unwrap().get(), &n);
+                }
+                for name in names.iter().step_by(2) {
+                    cx.release_global(name).unwrap();
+                }
+                for (n, name) in names.iter().enumerate() {
+                    let seen = cx.local(name).map(|local| *local.get());
+                    assert_eq!(seen, if n % 2 == 0 { Err(HandleError::Stale) } else { Ok(n) });
+                }
+            })
+            .unwrap();
+        assert_eq!(rt.end(state.interpreter(), None).unwrap().objects, 50);
+    }
 }
 
 /// SPEC: O3, R1
@@ -356,7 +363,7 @@ pub fn a_name_is_refused_elsewhere<H: TestHost>() {
 /// SPEC: O1, T6
 pub fn threads_take_turns_with_one_object<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let id = state.interpreter();
         let name = state
@@ -407,7 +414,7 @@ pub fn a_destructor_that_asks_for_a_token_is_told<H: TestHost>() {
         }
     }
     let rt = Arc::new(H::started());
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let id = state.interpreter();
         let answers = Arc::default();

@@ -7,7 +7,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Noisy, in_each, presets},
+    support::{Noisy, in_each, strategies},
 };
 
 static COUNTER: InterpreterLocal<Plain<u32>> = InterpreterLocal::new();
@@ -16,7 +16,8 @@ static OTHER: InterpreterLocal<Plain<Noisy>> = InterpreterLocal::new();
 /// SPEC: O4, R6
 pub fn each_interpreter_has_its_own_values<H: TestHost>() {
     let rt = H::started();
-    let mut states: std::vec::Vec<_> = presets().map(|config| rt.create(&config, None).unwrap()).into();
+    let mut states: Vec<_> =
+        strategies::<H>().iter().map(|config| rt.create(config, None).unwrap()).collect();
     let (noisy, drops) = Noisy::new();
     let mut noisy = Some(noisy);
     for (n, state) in states.iter_mut().enumerate() {
@@ -54,7 +55,7 @@ pub fn each_interpreter_has_its_own_values<H: TestHost>() {
 /// SPEC: L12
 pub fn a_dictionary_for_the_host<H: TestHost>() {
     let rt = H::started();
-    for config in presets() {
+    for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         let (noisy, drops) = Noisy::new();
         state
