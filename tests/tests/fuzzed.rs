@@ -36,7 +36,7 @@ where
 /// SPEC: V3
 #[test]
 fn heaps_agree_with_the_model_of_the_suite() {
-    for backend in Backend::ALL {
+    for &backend in Backend::ALL {
         on_lists(any::<[u8; 4]>().prop_map(Request::decode), |requests| serve(backend, requests));
     }
 }

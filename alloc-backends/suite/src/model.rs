@@ -44,6 +44,11 @@ impl<S: Subject> Model<S> {
         self.live.len()
     }
 
+    /// How many bytes they have together, as asked for.
+    pub fn bytes(&self) -> usize {
+        self.live.values().map(|live| live.layout.size()).sum()
+    }
+
     /// Whether nothing is live.
     pub fn is_empty(&self) -> bool {
         self.live.is_empty()
@@ -111,9 +116,14 @@ impl<S: Subject> Model<S> {
         self.subject.relocate();
     }
 
+    /// Lets the subject look at itself.
+    pub fn inspect(&self) {
+        self.subject.inspect(self.live.len());
+    }
+
     /// Checks the contents of every live block, and lets the subject look at itself.
     pub fn check(&self) {
-        self.subject.inspect(self.live.len());
+        self.inspect();
         self.live.values().for_each(|live| check(*live, live.layout.size()));
     }
 

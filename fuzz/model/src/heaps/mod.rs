@@ -1,5 +1,5 @@
 //! Lists of requests to heaps and raw domains, against the model of the suite (SPEC V3): overlap, alignment, contents,
-//! what `inspect` says, and that all memory goes back.
+//! what `inspect` and the books of those that keep any say after each request, and that all memory goes back.
 #![allow(unsafe_code)]
 
 mod backend;
@@ -19,18 +19,29 @@ use tested::Tested;
 /// Blocks that are live at a time, so that the look at all of them stays short.
 const MOST: usize = 200;
 
+/// What is known of a subject from elsewhere.
+#[derive(Clone, Copy, Default)]
+struct Around<'a> {
+    /// The raw domain below, where one can be made to fail.
+    below: Option<&'a Checked<SystemRaw>>,
+    /// Tells somebody else than the raw domain which request is to fail.
+    fail: Option<&'a dyn Fn(Option<usize>)>,
+    /// Live blocks and their bytes, where somebody else counts them.
+    books: Option<&'a dyn Fn() -> (usize, usize)>,
+}
+
 /// A subject under requests.
 struct Run<'a, S: Tested> {
     model: Option<Model<S>>,
-    /// The raw domain below, where one can be made to fail.
-    below: Option<&'a Checked<SystemRaw>>,
+    around: Around<'a>,
 }
 
 /// Serves the requests on one subject; nothing is live afterwards.
-fn run<S: Tested>(subject: S, below: Option<&Checked<SystemRaw>>, requests: &[Request]) {
-    let mut run = Run { model: Some(Model::new(subject)), below };
+fn run<S: Tested>(subject: S, around: Around<'_>, requests: &[Request]) {
+    let mut run = Run { model: Some(Model::new(subject)), around };
     for request in requests {
         run.serve(request);
+        run.compare();
     }
     run.heal();
     let model = run.model();
@@ -76,12 +87,10 @@ impl<S: Tested> Run<'_, S> {
             Request::Sweep => self.sweep(),
             Request::Check => self.model().check(),
             Request::Fail { after } => {
-                if let Some(below) = self.below {
-                    below.fail_after(after.map(usize::from));
-                }
+                self.fail_after(after.map(usize::from));
             }
             Request::Budget { kibibytes } => {
-                if let Some(below) = self.below {
+                if let Some(below) = self.around.below {
                     below.set_budget(kibibytes.map(|kibibytes| usize::from(kibibytes) << 10));
                 }
             }
@@ -108,15 +117,40 @@ impl<S: Tested> Run<'_, S> {
         self.nothing_below();
     }
 
+    fn fail_after(&self, requests: Option<usize>) {
+        match self.around {
+            Around { fail: Some(fail), .. } => fail(requests),
+            Around { below: Some(below), .. } => below.fail_after(requests),
+            _ => {}
+        }
+    }
+
     fn heal(&self) {
-        if let Some(below) = self.below {
-            below.fail_after(None);
+        self.fail_after(None);
+        if let Some(below) = self.around.below {
             below.set_budget(None);
         }
     }
 
+    /// Whoever counts agrees with the model.
+    fn compare(&mut self) {
+        let around = self.around;
+        let model = self.model();
+        model.inspect();
+        let live = (model.len(), model.bytes());
+        if let Some(books) = around.books {
+            assert_eq!(books(), live, "the books and the model count alike");
+        }
+        if let Some(below) = around.below {
+            assert!(live.1 <= below.live().1, "more is served than there is");
+        }
+    }
+
     fn nothing_below(&self) {
-        if let Some(below) = self.below {
+        if let Some(books) = self.around.books {
+            assert_eq!(books(), (0, 0), "nothing is left in the books");
+        }
+        if let Some(below) = self.around.below {
             assert_eq!(below.live(), (0, 0), "everything is back");
         }
     }

@@ -51,6 +51,36 @@ impl<R: RawAlloc> Tested for OnRaw<'_, R> {
     unsafe fn sweep(&mut self) {}
 }
 
+/// A raw domain that keeps blocks for later, and how they go back.
+pub(super) struct Keeps<'a, R, F>(pub OnRaw<'a, R>, pub F);
+
+impl<R: RawAlloc, F> Subject for Keeps<'_, R, F> {
+    fn allocate(&mut self, layout: Layout) -> Result<NonNull<[u8]>, AllocCause> {
+        self.0.allocate(layout)
+    }
+
+    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: passed on.
+        unsafe { self.0.deallocate(block, layout) }
+    }
+
+    unsafe fn resize(&mut self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<(), AllocCause> {
+        // SAFETY: passed on.
+        unsafe { self.0.resize(block, old, new) }
+    }
+}
+
+impl<R: RawAlloc, F: FnMut()> Tested for Keeps<'_, R, F> {
+    const SWEEPS: bool = false;
+    const SERVES_NOTHING: bool = false;
+
+    fn trim(&mut self) {
+        (self.1)();
+    }
+
+    unsafe fn sweep(&mut self) {}
+}
+
 /// Names are made by runtimes only.
 static ASKER: LazyLock<Asker> = LazyLock::new(|| {
     let main = Runtime::new().and_then(|rt| Ok(rt.main()?)).expect("a runtime");
