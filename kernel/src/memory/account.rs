@@ -215,7 +215,9 @@ impl Account {
 
     /// Room for each domain below its peak; where that is more than there may be, half of it for the one that asks.
     fn hand_out(&self, asking: &DomainAccount, total: usize) {
-        let mut left = get(&self.peak).min(self.near.get()).min(self.ceiling()).saturating_sub(total);
+        let most = get(&self.peak).min(self.near.get()).min(self.ceiling());
+        // After the reserve was used more may be live than is allowed: then what is given back is not to be had again.
+        let Some(mut left) = most.checked_sub(total) else { return };
         let wanted: usize = self.domains.iter().map(DomainAccount::below_peak).fold(0, usize::saturating_add);
         let enough = wanted <= left;
         let mut give = |account: &DomainAccount| {
