@@ -1,6 +1,8 @@
-//! What the fuzz targets `heaps` and `map` do, with random input that is the same in every run.
+//! What the fuzz targets `heaps`, `accounts` and `map` do, with random input that is the same in every run.
 
+use archipelago_kernel::config::InterpreterConfig;
 use archipelago_model::{
+    accounts,
     heaps::{Backend, Request, serve},
     map::{Act, Keys, steps},
 };
@@ -60,6 +62,16 @@ fn short_lists_of_requests() {
         Backend::ALL.iter().flat_map(|backend| lists.iter().map(move |list| (backend, list)))
     {
         serve(*backend, list);
+    }
+}
+
+/// SPEC: M6, V3, V4
+#[test]
+fn accounts_are_plain_sums() {
+    for config in [InterpreterConfig::isolated(), InterpreterConfig::legacy()] {
+        on_lists(any::<[u8; 4]>().prop_map(accounts::Act::decode), |acts| {
+            accounts::while_memory_fails(&config, acts);
+        });
     }
 }
 

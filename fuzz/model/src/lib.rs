@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
+pub mod accounts;
 mod driver;
 mod forever;
 mod guest;

@@ -9,7 +9,7 @@ use archipelago_kernel::{
         AttachError, ConfigError, CreateError, EndError, HandleError, Interrupt, RuntimeError, ThreadError,
     },
     interpreter::{Phase, Whence},
-    memory::{AllocError, Domain, Ledger},
+    memory::{AllocError, Domain, Ledger, MemoryLimits},
     runtime::RuntimePhase,
 };
 
@@ -222,7 +222,7 @@ impl Model {
         }
         let number = self.next_number;
         self.next_number += 1;
-        let mut account = Account::new(config.memory_limit());
+        let mut account = Account::new(MemoryLimits::none().with_hard(config.memory_limit()));
         let took = account.take(Domain::Raw, self.sizes.footprint).and_then(|()| {
             if guest {
                 account.take(Domain::Mem, self.sizes.state)?;

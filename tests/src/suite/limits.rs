@@ -1,7 +1,7 @@
 //! Limits and exact accounts: soft and hard, the reserve, the call when memory is low, and limits that change.
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, cell::Cell, ptr::NonNull};
+use core::{alloc::Layout, cell::Cell};
 use std::thread;
 
 use archipelago_kernel::{
@@ -10,8 +10,9 @@ use archipelago_kernel::{
     error::{ConfigError, CreateError, GuestError},
     eval::PendingFailed,
     guest::{Guest, GuestTable, Plain, Step, Value},
-    memory::{AllocCause, AllocError, Domain, DomainUsage, LimitError, MemoryLimits, Usage},
+    memory::{AllocCause, AllocError, Domain, LimitError, MemoryLimits},
 };
+use archipelago_model::accounts::{Act, steps};
 
 use crate::{
     TestHost,
@@ -55,6 +56,11 @@ pub fn the_reserve_is_for_the_handler<H: TestHost>() {
                     second
                 });
                 assert_eq!(cause(cx.allocate(Domain::Mem, layout(1))), Some(AllocCause::SoftLimit));
+                let third = cx.with_reserve(|cx| cx.allocate(Domain::Object, layout(100)).unwrap());
+                // SAFETY: live, with this domain and layout.
+                unsafe { cx.deallocate(Domain::Object, third, layout(100)) };
+                let again = cx.allocate(Domain::Object, layout(50));
+                assert_eq!(cause(again), Some(AllocCause::SoftLimit), "nor what the reserve had room for");
                 // SAFETY: live, with these domains and layouts.
                 unsafe {
                     cx.deallocate(Domain::Object, second, layout(400));
@@ -371,100 +377,24 @@ impl<H: Host> Guest<H> for Starter {
     }
 }
 
-/// The account as one would write it without a thought of speed.
-#[derive(Default)]
-struct Plainly {
-    usage: Usage,
-    limits: MemoryLimits,
-}
-
-impl Plainly {
-    fn part(&mut self, domain: Domain) -> &mut DomainUsage {
-        match domain {
-            Domain::Raw => &mut self.usage.raw,
-            Domain::Mem => &mut self.usage.mem,
-            Domain::Object => &mut self.usage.object,
-        }
-    }
-
-    fn take(&mut self, domain: Domain, bytes: usize) -> Option<AllocCause> {
-        let total = self.usage.bytes() + bytes;
-        if self.limits.hard.is_some_and(|hard| total > hard) {
-            return Some(AllocCause::HardLimit);
-        }
-        if self.limits.soft.is_some_and(|soft| total > soft) {
-            return Some(AllocCause::SoftLimit);
-        }
-        let part = self.part(domain);
-        part.bytes += bytes;
-        part.blocks += 1;
-        part.peak = part.peak.max(part.bytes);
-        part.peak_blocks = part.peak_blocks.max(part.blocks);
-        self.usage.peak = self.usage.peak.max(total);
-        None
-    }
-
-    fn give(&mut self, domain: Domain, bytes: usize) {
-        let part = self.part(domain);
-        part.bytes -= bytes;
-        part.blocks -= 1;
-    }
-}
-
-/// SPEC: M6
+/// Every way to take and give memory, with limits and the reserve, against plain sums.
+///
+/// SPEC: M6, C7, L11
 pub fn accounts_are_exact_in_any_order<H: TestHost>() {
     let rt = H::started();
-    for (seed, preset) in strategies::<H>().into_iter().enumerate() {
-        let mut state = rt.create(&preset, None).unwrap();
-        state
-            .attach(|cx| {
-                let mut plainly = Plainly { usage: cx.usage(), limits: MemoryLimits::none() };
-                let mut live: Vec<(Domain, NonNull<u8>, usize)> = Vec::new();
-                let mut random = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed as u64 + 1);
-                let mut next = |below: usize| {
-                    random ^= random << 13;
-                    random ^= random >> 7;
-                    random ^= random << 17;
-                    (random >> 16) as usize % below
-                };
-                for step in 0..scaled(6000, 300) {
-                    match next(20) {
-                        0 => {
-                            let (used, more) = (plainly.usage.bytes(), next(4000));
-                            let limits = match next(3) {
-                                0 => MemoryLimits::none(),
-                                1 => MemoryLimits::none().with_hard(Some(used + more)),
-                                _ => MemoryLimits::none()
-                                    .with_hard(Some(used + more + 100))
-                                    .with_soft(Some(used + more)),
-                            };
-                            assert_eq!(cx.set_memory_limits(limits), Ok(()));
-                            plainly.limits = limits;
-                        }
-                        1..=9 if !live.is_empty() => {
-                            let (domain, block, size) = live.swap_remove(next(live.len()));
-                            // SAFETY: live, with this domain and layout.
-                            unsafe { cx.deallocate(domain, block, layout(size)) };
-                            plainly.give(domain, size);
-                        }
-                        n => {
-                            let domain = Domain::ALL[n % 3];
-                            let size = if n == 19 { next(3000) } else { next(300) };
-                            let answer = cx.allocate(domain, layout(size));
-                            let expected = plainly.take(domain, size);
-                            assert_eq!(cause(answer), expected, "step {step}: {size} bytes of {domain:?}");
-                            live.extend(answer.ok().map(|block| (domain, block, size)));
-                        }
-                    }
-                    assert_eq!(cx.usage(), plainly.usage, "step {step}");
-                }
-                for (domain, block, size) in live {
-                    // SAFETY: live, with this domain and layout.
-                    unsafe { cx.deallocate(domain, block, layout(size)) };
-                }
-            })
-            .unwrap();
-        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut act = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let [.., a, b, c, d] = random.to_be_bytes();
+        Act::decode([a, b, c, d])
+    };
+    for config in strategies::<H>() {
+        for _ in 0..scaled(20, 2) {
+            let acts: Vec<_> = (0..scaled(400, 80)).map(|_| act()).collect();
+            steps(&rt, &config, None, &acts);
+        }
     }
 }
 
