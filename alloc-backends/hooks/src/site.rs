@@ -49,11 +49,21 @@ impl Site {
     }
 
     /// The names from the outermost inwards, with `between` between them.
-    pub(crate) fn write_path(self, out: &mut impl fmt::Write, between: &str) -> fmt::Result {
+    fn write_path(self, out: &mut impl fmt::Write, between: &str) -> fmt::Result {
+        self.write_path_with(out, between, |out, name| out.write_str(name))
+    }
+
+    /// As [`write_path`](Self::write_path), with the names written by `write_name`.
+    pub(crate) fn write_path_with<W: fmt::Write>(
+        self,
+        out: &mut W,
+        between: &str,
+        write_name: fn(&mut W, &str) -> fmt::Result,
+    ) -> fmt::Result {
         let depth = self.frames().count();
         for n in (0..depth).rev() {
             let name = self.frames().nth(n).map_or("", |frame| frame.name);
-            out.write_str(name)?;
+            write_name(out, name)?;
             if n > 0 {
                 out.write_str(between)?;
             }

@@ -119,6 +119,19 @@ fn live_and_peak_by_site() {
     assert_eq!(end.rows().len(), 3, "what was used is known still");
 }
 
+/// Each line is frames, a space, and a count, whatever the frames are called.
+///
+/// SPEC: M8
+#[test]
+fn names_do_not_end_frames_or_lines() {
+    tracer!(8);
+    let mut used = Used::<Trace<SmallHeap, Here>>::new();
+    let _outer = scope("a;b");
+    let _inner = scope("step\n2\r of\t3 \u{2028}4");
+    let _block = used.take(10);
+    assert_eq!(Snapshot::of(&BOOK).folded(), "raw;a_b;step_2__of_3__4 10\n");
+}
+
 #[test]
 fn a_book_that_is_full_says_so() {
     tracer!(2);
