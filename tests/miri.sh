@@ -31,7 +31,7 @@ backends() {
 
 kernel() {
     run "out of memory, lying hosts, traps, the model" "" "${tests[@]}" --test oom --test lying --test traps --test model
-    run "statics, wrapped domains, one heap for all" "" "${tests[@]}" --test statics --test wrapped --test one_heap
+    run "statics, wrapped domains, one heap for all" "" "${tests[@]}" --test statics --test wrapped --test wrong_interpreter --test one_heap
     # The bare host's region is one allocation, in which tree borrows are slow.
     run "conformance on the bare host" "" "${tests[@]}" --test conformance bare_host
     run "conformance on the std host; tree borrows" "-Zmiri-tree-borrows" "${tests[@]}" --test conformance std_host

@@ -66,7 +66,7 @@ impl HeapTrace {
 
     /// The interpreter holds, or held, this much at `step` that no heap gave it.
     pub fn charge(&self, interpreter: InterpreterId, step: &'static Frame, bytes: usize) {
-        let asker = Asker { domain: Domain::Raw, interpreter };
+        let asker = Asker::new(Domain::Raw, interpreter);
         let line = BOOK.add(Site(Some(step)), Some(asker), bytes);
         BOOK.sub(line, bytes);
     }

@@ -85,6 +85,22 @@ fn every_interpreter_has_lines_under_its_number() {
     }
 }
 
+/// What the kernel needs beside a block, where the heap is main's, is not the program's.
+///
+/// SPEC: M8
+#[test]
+fn a_heap_of_main_counts_what_was_asked_for() {
+    let grow = sample("grow");
+    let [own, main] = ["own", "shared"].map(|gil| {
+        let path = trace(&format!("asked-{gil}.folded"));
+        let ran = run(&["run", &grow, "--memory-limit", "1MiB", "--gil", gil, "--heap-trace", &path]);
+        assert_eq!((ran.status, &*ran.stderr), (0, ""));
+        lines(&path).into_iter().filter(|(stack, _)| stack.starts_with("[1]")).collect::<Vec<_>>()
+    });
+    assert!(own.iter().any(|(stack, _)| stack.contains(";mem;")), "{own:?}");
+    assert_eq!(own, main);
+}
+
 #[test]
 fn with_statistics_there_is_a_table_too() {
     let path = trace("table.folded");

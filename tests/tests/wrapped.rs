@@ -174,7 +174,7 @@ fn presets() -> [InterpreterConfig; 2] {
 }
 
 fn of(interpreter: InterpreterId, domain: Domain) -> impl Fn(Option<Asker>) -> bool {
-    move |asker| asker == Some(Asker { domain, interpreter })
+    move |asker| asker.is_some_and(|asker| (asker.domain, asker.interpreter) == (domain, interpreter))
 }
 
 /// SPEC: M2, M8, M9
@@ -270,6 +270,7 @@ fn misuse_through_a_token_is_named() {
     let _main = rt.initialize(None).unwrap();
     let layout = Layout::new::<[u8; 24]>();
     for config in presets() {
+        let is_known = config == InterpreterConfig::legacy();
         let (mut state, mut other) = (rt.create(&config, None).unwrap(), rt.create(&config, None).unwrap());
         let id = state.interpreter();
         let (first, second) = state
@@ -277,31 +278,46 @@ fn misuse_through_a_token_is_named() {
                 [Domain::Mem, Domain::Object].map(|domain| cx.allocate(domain, layout).unwrap()).into()
             })
             .unwrap();
-        let kinds = || REPORTS.take().iter().map(|misuse| (misuse.kind, misuse.owner)).collect::<Vec<_>>();
-        let owner = |domain| Some(Asker { domain, interpreter: id });
+        let of_whom = |misuse: &Misuse| {
+            assert!(misuse.owner.is_none() || misuse.size == layout.size(), "what was asked for: {misuse}");
+            (misuse.kind, misuse.owner.map(|owner| (owner.domain, owner.interpreter)))
+        };
+        let kinds = || REPORTS.take().iter().map(of_whom).collect::<Vec<_>>();
         state
             .attach(|cx| {
                 // SAFETY: not what the contract asks for, which is what is tested: the wrapper answers for it.
                 unsafe { cx.deallocate(Domain::Object, first, layout) };
                 let kind = MisuseKind::WrongDomain { domain: Domain::Object };
-                assert_eq!(kinds(), [(kind, owner(Domain::Mem))]);
+                assert_eq!(kinds(), [(kind, Some((Domain::Mem, id)))]);
             })
             .unwrap();
-        if config == InterpreterConfig::legacy() {
-            // The other one's link would be taken out of the wrong list: the report comes, and nothing can go on.
-            continue;
-        }
         other
             .attach(|cx| {
-                // Its account goes down by what is not its own, and must not go below zero.
-                let _own = cx.allocate(Domain::Object, layout).unwrap();
+                let before = cx.usage();
+                let kind = MisuseKind::WrongInterpreter { number: cx.id().number() };
+                let report = if is_known {
+                    (kind, Some((Domain::Object, id)))
+                } else {
+                    // Another heap does not know it at all.
+                    (MisuseKind::ForeignBlock, None)
+                };
                 // SAFETY: as above.
+                unsafe {
+                    cx.deallocate(Domain::Object, second, layout);
+                    assert_eq!(kinds(), [report]);
+                    cx.reallocate(Domain::Object, second, layout, Layout::new::<[u8; 48]>()).unwrap_err();
+                    assert_eq!(kinds(), [report]);
+                    cx.resize(Domain::Object, second, layout, Layout::new::<[u8; 16]>()).unwrap_err();
+                    assert_eq!(kinds(), [report]);
+                }
+                assert_eq!(cx.usage(), before, "it was not this interpreter's");
+            })
+            .unwrap();
+        state
+            .attach(|cx| {
+                // SAFETY: it is live still: a wrong free is left out.
                 unsafe { cx.deallocate(Domain::Object, second, layout) };
-                assert_eq!(
-                    kinds(),
-                    [(MisuseKind::ForeignBlock, None)],
-                    "another heap does not know it at all"
-                );
+                assert_eq!(kinds(), []);
             })
             .unwrap();
     }

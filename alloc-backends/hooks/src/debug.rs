@@ -10,7 +10,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, marker::PhantomData, mem, ptr::NonNull};
+use core::{alloc::Layout, cell::UnsafeCell, marker::PhantomData, mem, mem::MaybeUninit, ptr::NonNull};
 
 use archipelago_kernel::{
     host::HeapState,
@@ -18,19 +18,12 @@ use archipelago_kernel::{
 };
 
 use crate::{
-    Below, Hook, Misuse, MisuseKind, Site,
+    Below, Hook, Misuse, MisuseKind, Register, Site,
+    coffin::{Coffin, DEAD, FRESH, GUARD, History, Known, plan},
     graves::{Grave, Graves, give_back, insist},
+    register::Registered,
     tree::{Links, Tree},
 };
-
-/// What a fresh block is filled with.
-const FRESH: u8 = 0xcd;
-/// What a block is filled with that was given back.
-const DEAD: u8 = 0xdd;
-/// What lies on both sides of a block.
-const GUARD: u8 = 0xfd;
-/// How much of it lies there at least.
-const GUARD_BYTES: usize = 16;
 
 /// What the host tells the debug wrapper, and what it is told.
 pub trait Watch: Send + 'static {
@@ -49,22 +42,16 @@ pub trait Watch: Send + 'static {
         let _ = asker;
         true
     }
-}
 
-/// In front of a block.
-#[repr(C)]
-struct Coffin {
-    /// First, so that one is a pointer to the other.
-    links: Links,
-    grave: Grave,
-    layout: Layout,
-    serial: u64,
-    allocated: Site,
-    freed: Option<Site>,
+    /// Where the blocks of all these heaps are entered: always the same one. With it, a block of another interpreter's heap
+    /// is told from an address that is no block at all.
+    fn register() -> Option<&'static dyn Register> {
+        None
+    }
 }
 
 /// Puts guards and fill bytes around blocks, and keeps up to `KEEP` bytes of those that were given back.
-pub struct Debugging<W, const KEEP: usize = 65536> {
+pub struct Debugging<W: Watch, const KEEP: usize = 65536> {
     blocks: Tree,
     graves: Graves,
     serial: u64,
@@ -72,16 +59,7 @@ pub struct Debugging<W, const KEEP: usize = 65536> {
 }
 
 // SAFETY: [W2], [W3] what tree and list lead to belongs to this value.
-unsafe impl<W, const KEEP: usize> Send for Debugging<W, KEEP> {}
-
-/// The layout of the whole block, and where the caller's part lies in it.
-fn plan(layout: Layout) -> Result<(Layout, usize), AllocCause> {
-    let front = Layout::new::<(Coffin, [u8; GUARD_BYTES])>();
-    let (whole, offset) = front.extend(layout).map_err(|_| AllocCause::TooLarge)?;
-    let guard = Layout::new::<[u8; GUARD_BYTES]>();
-    let (whole, _) = whole.extend(guard).map_err(|_| AllocCause::TooLarge)?;
-    Ok((whole, offset))
-}
+unsafe impl<W: Watch, const KEEP: usize> Send for Debugging<W, KEEP> {}
 
 impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
     /// Nothing is live.
@@ -95,75 +73,31 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
         // SAFETY: [W3].
         unsafe {
             while let Some(coffin) = at.as_ref() {
-                Self::check_guards(coffin);
-                if coffin.freed.is_some() {
-                    Self::check_dead(coffin);
-                }
+                Self::check_block(coffin);
                 at = coffin.links.above.cast();
             }
         }
     }
 
-    fn report(kind: MisuseKind, address: usize, coffin: Option<&Coffin>) {
-        W::report(&Misuse {
-            kind,
-            address,
-            size: coffin.map_or(0, |coffin| coffin.layout.size()),
-            serial: coffin.map(|coffin| coffin.serial),
-            owner: coffin.and_then(|coffin| coffin.grave.asker),
-            allocated: coffin.map_or(Site::UNKNOWN, |coffin| coffin.allocated),
-            freed: coffin.and_then(|coffin| coffin.freed),
-            found: W::site(),
-        });
+    fn report(kind: MisuseKind, known: Known) {
+        W::report(&known.misuse(kind, W::site()));
     }
 
     /// Whether this thread may use the heap at all.
-    fn check_thread(asker: Option<Asker>, address: usize, coffin: Option<&Coffin>) {
+    fn check_thread(asker: Option<Asker>, coffin: &Coffin) {
         if asker.is_some_and(|asker| !W::may_use(asker)) {
-            Self::report(MisuseKind::NotAttached, address, coffin);
+            Self::report(MisuseKind::NotAttached, coffin.known());
         }
-    }
-
-    /// The bytes of a whole block, from one offset to another.
-    ///
-    /// # Safety
-    /// \[W3\]; nothing writes to these bytes while the answer is used; they are initialized.
-    unsafe fn bytes(coffin: &Coffin, from: usize, to: usize) -> &[u8] {
-        // The block's own pointer: that of the reference reaches the header only.
-        let start = coffin.links.start.as_ptr();
-        // SAFETY: the offsets lie in the whole block (the callers' are from its plan).
-        unsafe { core::slice::from_raw_parts(start.add(from), to - from) }
     }
 
     /// # Safety
     /// \[W3\].
-    unsafe fn check_guards(coffin: &Coffin) {
-        let Ok((whole, offset)) = plan(coffin.layout) else { return };
-        let end = offset + coffin.layout.size();
-        // SAFETY: passed on; the guards were written when the block was taken.
+    unsafe fn check_block(coffin: &Coffin) {
+        // SAFETY: passed on; what was given back says so.
         unsafe {
-            let front = Self::bytes(coffin, size_of::<Coffin>(), offset);
-            if let Some(place) = front.iter().rposition(|byte| *byte != GUARD) {
-                let bytes = front.len() - place;
-                Self::report(MisuseKind::Underflow { bytes }, coffin.links.key, Some(coffin));
-            }
-            let rear = Self::bytes(coffin, end, whole.size());
-            if let Some(place) = rear.iter().position(|byte| *byte != GUARD) {
-                let bytes = place + 1;
-                Self::report(MisuseKind::Overflow { bytes }, coffin.links.key, Some(coffin));
-            }
-        }
-    }
-
-    /// # Safety
-    /// \[W3\]; the block was given back.
-    unsafe fn check_dead(coffin: &Coffin) {
-        let Ok((_, offset)) = plan(coffin.layout) else { return };
-        // SAFETY: passed on; the block was filled when it was given back.
-        unsafe {
-            let block = Self::bytes(coffin, offset, offset + coffin.layout.size());
-            if let Some(offset) = block.iter().position(|byte| *byte != DEAD) {
-                Self::report(MisuseKind::UseAfterFree { offset }, coffin.links.key, Some(coffin));
+            let dead = coffin.history.freed.and_then(|_| coffin.look_at_dead());
+            for kind in coffin.look_at_guards().into_iter().chain([dead]).flatten() {
+                Self::report(kind, coffin.known());
             }
         }
     }
@@ -176,53 +110,103 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
         // SAFETY: every grave of this list is part of a coffin.
         unsafe {
             let coffin = grave.byte_sub(mem::offset_of!(Coffin, grave)).cast::<Coffin>();
-            Self::check_guards(coffin.as_ref());
-            Self::check_dead(coffin.as_ref());
+            Self::check_block(coffin.as_ref());
+            Self::register(coffin).remove(coffin);
             self.blocks.remove(coffin.as_ptr().cast());
             let start = coffin.as_ref().links.start;
             give_back(below, grave, start);
         }
     }
 
-    /// The live block at `address`. Otherwise it is reported what is wrong.
-    fn live(&mut self, address: usize) -> Option<NonNull<Coffin>> {
-        let nearest = self.blocks.at_or_below(address).cast::<Coffin>();
+    /// The register that a coffin is in. The blocks of a raw domain are not: those of heaps lie in them.
+    ///
+    /// # Safety
+    /// \[W3\].
+    unsafe fn register(coffin: NonNull<Coffin>) -> Registered {
+        // SAFETY: passed on.
+        Registered(unsafe { coffin.as_ref() }.grave.asker.and_then(|_| W::register()))
+    }
+
+    /// The live block at `address`, if it may come back from `asker`. Otherwise it is reported what is wrong.
+    fn live(&mut self, address: usize, asker: Option<Asker>) -> Option<NonNull<Coffin>> {
+        let [lower, higher] = self.near(address);
         // SAFETY: [W3].
-        let coffin = unsafe { nearest.as_ref() };
-        match coffin {
-            Some(coffin) if coffin.links.key == address && coffin.freed.is_none() => {
-                return NonNull::new(nearest);
+        let (below, above) = unsafe { (lower.as_ref(), higher.as_ref()) };
+        if let Some(asker) = asker {
+            let around = below.into_iter().chain(above).find(|coffin| coffin.contains(address));
+            let known = match around {
+                Some(coffin) => Some(coffin.known()),
+                None => Registered(W::register()).find(address),
+            };
+            if let Some(known) = known.filter(|known| known.is_not_of(asker)) {
+                let kind = MisuseKind::WrongInterpreter { number: asker.interpreter.number() };
+                Self::report(kind, known);
+                return None;
+            }
+        }
+        let site = W::site();
+        let misuse = match below {
+            Some(coffin) if coffin.links.key == address && coffin.history.freed.is_none() => {
+                return NonNull::new(lower);
             }
             Some(coffin) if coffin.links.key == address => {
-                Self::report(MisuseKind::DoubleFree, address, Some(coffin));
+                coffin.known().misuse(MisuseKind::DoubleFree, site)
             }
             Some(coffin) if address - coffin.links.key < coffin.layout.size() => {
-                Self::report(MisuseKind::InsideBlock, address, Some(coffin));
+                Misuse { address, ..coffin.known().misuse(MisuseKind::InsideBlock, site) }
             }
-            _ => Self::report(MisuseKind::ForeignBlock, address, None),
-        }
+            _ => Misuse::of_no_block(address, site),
+        };
+        W::report(&misuse);
         None
+    }
+
+    /// The block that begins at `key` or below it, and the one above.
+    fn near(&mut self, key: usize) -> [*mut Coffin; 2] {
+        let lower = self.blocks.at_or_below(key);
+        // SAFETY: [W3].
+        let higher = match unsafe { lower.as_ref() } {
+            Some(lower) => lower.above,
+            None => self.blocks.first(),
+        };
+        [lower.cast(), higher.cast()]
     }
 
     /// Reports a block that the new one overlaps.
     fn check_overlap(&mut self, start: usize, key: usize, end: usize) -> bool {
-        let lower = self.blocks.at_or_below(key).cast::<Coffin>();
         // SAFETY: [W3].
-        let coffins = unsafe {
-            let higher = match lower.as_ref() {
-                Some(lower) => lower.links.above.cast::<Coffin>(),
-                None => self.blocks.first().cast(),
-            };
-            [lower.as_ref(), higher.as_ref()]
-        };
+        let coffins = self.near(key).map(|coffin| unsafe { coffin.as_ref() });
         let overlapped = coffins.into_iter().flatten().find(|coffin| {
             let first = coffin.links.start.addr().get();
             first < end && start < first + coffin.grave.whole.size()
         });
         if let Some(coffin) = overlapped {
-            Self::report(MisuseKind::Overlap, coffin.links.key, Some(coffin));
+            Self::report(MisuseKind::Overlap, coffin.known());
         }
         overlapped.is_some()
+    }
+
+    /// Forgets all blocks, which are not used any more but still there.
+    fn forget(&mut self) {
+        let mut at = self.blocks.first().cast::<Coffin>();
+        // SAFETY: [W3].
+        unsafe {
+            while let Some(coffin) = NonNull::new(at) {
+                Self::register(coffin).remove(coffin);
+                at = coffin.as_ref().links.above.cast();
+            }
+        }
+        self.blocks = Tree::new();
+        self.graves = Graves::new();
+    }
+}
+
+impl<W: Watch, const KEEP: usize> Drop for Debugging<W, KEEP> {
+    fn drop(&mut self) {
+        // The register outlives this heap, whose blocks nobody may look at any more.
+        if W::register().is_some() {
+            self.forget();
+        }
     }
 }
 
@@ -263,15 +247,25 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
                 links: Links::new(start, block.addr().get()),
                 grave: Grave::new(whole, asker),
                 layout,
-                serial: self.serial,
-                allocated: W::site(),
-                freed: None,
+                history: History { serial: self.serial, allocated: W::site(), freed: None },
+                entry: UnsafeCell::new(MaybeUninit::uninit()),
             });
             self.serial += 1;
             self.blocks.insert(coffin.as_ptr().cast());
-            Self::check_thread(asker, block.addr().get(), Some(coffin.as_ref()));
+            Self::register(coffin).insert(coffin);
+            Self::check_thread(asker, coffin.as_ref());
             Ok(NonNull::slice_from_raw_parts(block, layout.size()))
         }
+    }
+
+    fn vouches_for(
+        &mut self,
+        _: impl FnOnce(usize, Layout, Asker) -> bool,
+        address: usize,
+        _: Layout,
+        asker: Asker,
+    ) -> bool {
+        self.live(address, Some(asker)).is_some()
     }
 
     unsafe fn deallocate(
@@ -281,33 +275,29 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
         layout: Layout,
         asker: Option<Asker>,
     ) {
-        let address = block.addr().get();
-        let Some(mut found) = self.live(address) else { return };
-        // SAFETY: [W3]; the reference is dropped before the block goes back.
+        let Some(found) = self.live(block.addr().get(), asker) else { return };
+        // SAFETY: [W3]; the reference is dropped before the block goes back. The entry is not ours, so there is never a
+        // unique one.
         unsafe {
             let coffin = found.as_ref();
-            Self::check_thread(asker, address, Some(coffin));
-            Self::check_guards(coffin);
+            Self::check_thread(asker, coffin);
+            Self::check_block(coffin);
             if coffin.layout != layout {
                 let kind = MisuseKind::WrongLayout { size: layout.size(), align: layout.align() };
-                Self::report(kind, address, Some(coffin));
+                Self::report(kind, coffin.known());
             }
-            if let (Some(owner), Some(asker)) = (coffin.grave.asker, asker) {
-                if owner.interpreter != asker.interpreter {
-                    let kind = MisuseKind::WrongInterpreter { number: asker.interpreter.number() };
-                    Self::report(kind, address, Some(coffin));
-                }
-                if owner.domain != asker.domain {
-                    let kind = MisuseKind::WrongDomain { domain: asker.domain };
-                    Self::report(kind, address, Some(coffin));
-                }
+            if let (Some(owner), Some(asker)) = (coffin.grave.asker, asker)
+                && owner.domain != asker.domain
+            {
+                Self::report(MisuseKind::WrongDomain { domain: asker.domain }, coffin.known());
             }
             let size = coffin.layout.size();
             if let Ok((_, offset)) = plan(coffin.layout) {
                 // The caller's pointer may be one that reaches less.
                 coffin.links.start.add(offset).write_bytes(DEAD, size);
             }
-            found.as_mut().freed = Some(W::site());
+            (*found.as_ptr()).history.freed = Some(W::site());
+            Self::register(found).renew(found);
             self.graves.push(found.byte_add(mem::offset_of!(Coffin, grave)).cast());
             while let Some(oldest) = self.graves.beyond(KEEP) {
                 self.bury(below, oldest);
@@ -322,20 +312,21 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
         old: Layout,
         new: Layout,
     ) -> Result<(), AllocCause> {
-        let mut found = self.live(block.addr().get()).ok_or(AllocCause::Exhausted)?;
-        // SAFETY: [W3]; one alignment, so one offset.
+        let found = self.live(block.addr().get(), None).ok_or(AllocCause::Exhausted)?;
+        // SAFETY: [W3]; one alignment, so one offset. As above: no unique reference.
         unsafe {
-            let coffin = found.as_mut();
-            Self::check_guards(coffin);
+            let coffin = found.as_ref();
+            Self::check_block(coffin);
             if coffin.layout != old {
                 let kind = MisuseKind::WrongLayout { size: old.size(), align: old.align() };
-                Self::report(kind, coffin.links.key, Some(coffin));
+                Self::report(kind, coffin.known());
                 return Err(AllocCause::Exhausted);
             }
             let ((from, offset), (to, _)) = (plan(old)?, plan(new)?);
             let start = coffin.links.start;
             below.resize(start, from, to)?;
-            (coffin.layout, coffin.grave.whole) = (new, to);
+            ((*found.as_ptr()).layout, (*found.as_ptr()).grave.whole) = (new, to);
+            Self::register(found).renew(found);
             let (block, kept) = (start.add(offset), old.size().min(new.size()));
             block.add(kept).write_bytes(FRESH, new.size() - kept);
             block.add(new.size()).write_bytes(GUARD, to.size() - offset - new.size());
@@ -352,8 +343,7 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
 
     unsafe fn sweep(&mut self) {
         self.check();
-        self.blocks = Tree::new();
-        self.graves = Graves::new();
+        self.forget();
     }
 
     fn inspect(&self, below: HeapState) -> HeapState {

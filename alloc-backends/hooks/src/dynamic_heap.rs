@@ -38,6 +38,8 @@ pub struct HeapTable<R: RawAlloc> {
     pub begin: unsafe fn(HeapCall),
     /// As [`Heap::allocate_for`].
     pub allocate: unsafe fn(HeapCall, RawDomain<'_, R>, Layout, Option<Asker>) -> Served,
+    /// As [`Heap::vouches_for`].
+    pub vouches_for: unsafe fn(HeapCall, usize, Layout, Asker) -> bool,
     /// As [`Heap::deallocate_for`].
     pub deallocate: unsafe fn(HeapCall, RawDomain<'_, R>, NonNull<u8>, Layout, Option<Asker>),
     /// As [`Heap::trim`].
@@ -88,6 +90,10 @@ impl<R: RawAlloc> HeapTable<R> {
                     Some(asker) => heap::<T>(call).allocate_for(raw, layout, asker),
                     None => heap::<T>(call).allocate(raw, layout),
                 }
+            },
+            // SAFETY: as above.
+            vouches_for: |call, address, layout, asker| unsafe {
+                heap::<T>(call).vouches_for(address, layout, asker)
             },
             // SAFETY: as above.
             deallocate: |call, raw, block, layout, asker| unsafe {
@@ -232,6 +238,12 @@ unsafe impl<R: RawAlloc, C: Choice<R>> Heap<R> for DynamicHeap<R, C> {
         let (table, call) = self.serving(Some(asker));
         // SAFETY: `begin` made the heap.
         unsafe { (table.allocate)(call, raw, layout, Some(asker)) }
+    }
+
+    fn vouches_for(&mut self, address: usize, layout: Layout, asker: Asker) -> bool {
+        let (table, call) = self.serving(Some(asker));
+        // SAFETY: `begin` made the heap.
+        unsafe { (table.vouches_for)(call, address, layout, asker) }
     }
 
     unsafe fn deallocate_for(

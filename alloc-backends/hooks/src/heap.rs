@@ -59,6 +59,17 @@ unsafe impl<R: RawAlloc, T: Heap<R>, K: Hook + Default> Heap<R> for Hooked<T, K>
     }
 
     #[inline]
+    fn vouches_for(&mut self, address: usize, layout: Layout, asker: Asker) -> bool {
+        let Hooked { inner, hook } = self;
+        hook.vouches_for(
+            |address, layout, asker| inner.vouches_for(address, layout, asker),
+            address,
+            layout,
+            asker,
+        )
+    }
+
+    #[inline]
     unsafe fn deallocate_for(
         &mut self,
         raw: RawDomain<'_, R>,

@@ -54,6 +54,19 @@ pub unsafe trait Hook: Send + 'static {
         asker: Option<Asker>,
     ) -> Result<NonNull<[u8]>, AllocCause>;
 
+    /// Whether `asker` may give back the block at `address`, which may be anything: as [`Heap::vouches_for`], which is
+    /// `below`. A hook that answers parts of blocks asks there for the whole ones.
+    #[inline]
+    fn vouches_for(
+        &mut self,
+        below: impl FnOnce(usize, Layout, Asker) -> bool,
+        address: usize,
+        layout: Layout,
+        asker: Asker,
+    ) -> bool {
+        below(address, layout, asker)
+    }
+
     /// Gives a block back.
     ///
     /// # Safety

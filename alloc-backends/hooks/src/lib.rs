@@ -4,6 +4,7 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+mod coffin;
 mod debug;
 mod dynamic_heap;
 mod dynamic_raw;
@@ -14,10 +15,13 @@ mod hook;
 mod misuse;
 mod quarantine;
 mod raw;
+mod register;
 mod sealed;
 mod site;
 #[cfg(feature = "std")]
 mod std_book;
+#[cfg(feature = "std")]
+mod std_register;
 #[cfg(feature = "std")]
 mod std_site;
 #[cfg(feature = "std")]
@@ -37,9 +41,12 @@ pub use hook::{Below, Hook};
 pub use misuse::{Misuse, MisuseKind};
 pub use quarantine::Quarantining;
 pub use raw::HookedRaw;
+pub use register::{BlockRegister, Register};
 pub use site::{Frame, Site};
 #[cfg(feature = "std")]
 pub use std_book::StdBook;
+#[cfg(feature = "std")]
+pub use std_register::StdRegister;
 #[cfg(feature = "std")]
 pub use std_site::{Scope, scope, site};
 #[cfg(feature = "std")]

@@ -76,6 +76,22 @@ pub struct Misuse {
     pub found: Site,
 }
 
+impl Misuse {
+    /// Nothing is known of what lies at `address`.
+    pub(crate) fn of_no_block(address: usize, found: Site) -> Self {
+        Misuse {
+            kind: MisuseKind::ForeignBlock,
+            address,
+            size: 0,
+            serial: None,
+            owner: None,
+            allocated: Site::UNKNOWN,
+            freed: None,
+            found,
+        }
+    }
+}
+
 impl fmt::Display for MisuseKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -72,6 +72,16 @@ unsafe impl<const KEEP: usize> Hook for Quarantining<KEEP> {
         Ok(NonNull::slice_from_raw_parts(start, layout.size()))
     }
 
+    fn vouches_for(
+        &mut self,
+        below: impl FnOnce(usize, Layout, Asker) -> bool,
+        address: usize,
+        layout: Layout,
+        asker: Asker,
+    ) -> bool {
+        plan(layout).is_ok_and(|(whole, offset)| below(address.wrapping_sub(offset), whole, asker))
+    }
+
     unsafe fn deallocate(
         &mut self,
         below: &mut impl Below,

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::{Misuse, Site, Watch, std_site};
+use crate::{Misuse, Register, Site, StdRegister, Watch, std_site};
 
 /// What happens after a misuse was printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub enum OnMisuse {
     GoOn = 1,
 }
 
+static REGISTER: StdRegister = StdRegister::new();
 static ACTION: AtomicU8 = AtomicU8::new(OnMisuse::Abort as u8);
 
 /// What happens from now on, in the whole process, after [`StdWatch`] printed a misuse.
@@ -35,5 +36,9 @@ impl Watch for StdWatch {
 
     fn site() -> Site {
         std_site::site()
+    }
+
+    fn register() -> Option<&'static dyn Register> {
+        Some(&REGISTER)
     }
 }

@@ -171,6 +171,7 @@ pub trait Tracer: Send + 'static {
 struct Header {
     prev: *mut Header,
     next: *mut Header,
+    /// What the interpreter asked for.
     size: usize,
     line: u32,
 }
@@ -214,11 +215,12 @@ unsafe impl<W: Tracer> Hook for Tracing<W> {
     ) -> Result<NonNull<[u8]>, AllocCause> {
         let (whole, offset) = plan(layout)?;
         let block = below.allocate(whole, asker)?;
-        let line = W::book().add(W::site(), asker, layout.size());
+        let size = layout.size() - asker.map_or(0, |asker| asker.offset(layout));
+        let line = W::book().add(W::site(), asker, size);
         let header = block.cast::<Header>().as_ptr();
         // SAFETY: the block is fresh, aligned for a header and larger; [W4] for the neighbour.
         let start = unsafe {
-            header.write(Header { prev: ptr::null_mut(), next: self.first, size: layout.size(), line });
+            header.write(Header { prev: ptr::null_mut(), next: self.first, size, line });
             if let Some(next) = self.first.as_mut() {
                 next.prev = header;
             }
@@ -226,6 +228,16 @@ unsafe impl<W: Tracer> Hook for Tracing<W> {
             block.add(offset)
         };
         Ok(NonNull::slice_from_raw_parts(start, layout.size()))
+    }
+
+    fn vouches_for(
+        &mut self,
+        below: impl FnOnce(usize, Layout, Asker) -> bool,
+        address: usize,
+        layout: Layout,
+        asker: Asker,
+    ) -> bool {
+        plan(layout).is_ok_and(|(whole, offset)| below(address.wrapping_sub(offset), whole, asker))
     }
 
     unsafe fn deallocate(
@@ -265,8 +277,11 @@ unsafe impl<W: Tracer> Hook for Tracing<W> {
             let start = block.sub(offset);
             below.resize(start, from, to)?;
             let header = start.cast::<Header>().as_ptr();
-            W::book().resize((*header).line, (*header).size, new.size());
-            (*header).size = new.size();
+            let asked = (*header).size;
+            // What the kernel has in front of the block stays as it is.
+            let size = new.size() - (old.size() - asked);
+            W::book().resize((*header).line, asked, size);
+            (*header).size = size;
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ fn name(number: usize) -> InterpreterId {
 }
 
 fn asker(number: usize, domain: Domain) -> Asker {
-    Asker { domain, interpreter: name(number) }
+    Asker::new(domain, name(number))
 }
 
 /// A heap, used as an interpreter does and as it must not.

@@ -91,6 +91,10 @@ unsafe impl<R: RawAlloc, T: Heap<R>, L: RawLock> Heap<R> for Shared<T, L> {
         self.heap.get_mut().allocate_for(raw, layout, asker)
     }
 
+    fn vouches_for(&mut self, address: usize, layout: Layout, asker: Asker) -> bool {
+        self.heap.get_mut().vouches_for(address, layout, asker)
+    }
+
     unsafe fn deallocate_for(
         &mut self,
         raw: RawDomain<'_, R>,
@@ -172,6 +176,11 @@ unsafe impl<R: RawAlloc, T: Heap<R>, L: RawLock> SharedHeap<R> for Shared<T, L> 
     ) -> Result<NonNull<[u8]>, AllocCause> {
         // SAFETY: passed on.
         unsafe { self.with(|heap| heap.allocate_for(raw, layout, asker)) }
+    }
+
+    unsafe fn vouch(&self, address: usize, layout: Layout, asker: Asker) -> bool {
+        // SAFETY: passed on.
+        unsafe { self.with(|heap| heap.vouches_for(address, layout, asker)) }
     }
 
     #[inline]

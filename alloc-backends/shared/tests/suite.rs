@@ -18,7 +18,7 @@ use archipelago_locks::SpinLock;
 /// Names are made by runtimes only.
 static ASKER: LazyLock<Asker> = LazyLock::new(|| {
     let main = Runtime::new().and_then(|rt| Ok(rt.main()?)).expect("a runtime");
-    Asker { domain: Domain::Mem, interpreter: main }
+    Asker::new(Domain::Mem, main)
 });
 
 /// A heap that is used through the methods for several threads; `LOCKED`, after it was told that there are several.

@@ -123,6 +123,15 @@ pub unsafe trait Heap<R: RawAlloc>: Sized + Send + 'static {
         self.allocate(raw, layout)
     }
 
+    /// Whether `asker` may give back, or resize, the block that begins at `address`. A wrapper that knows its blocks
+    /// reports what is wrong and answers false: then the block is left as it is, and so is the account. It is asked before
+    /// anything is read near the address.
+    #[inline]
+    fn vouches_for(&mut self, address: usize, layout: Layout, asker: Asker) -> bool {
+        let _ = (address, layout, asker);
+        true
+    }
+
     /// As [`deallocate`](Self::deallocate), and tells who gives it back.
     ///
     /// # Safety

@@ -61,6 +61,16 @@ pub unsafe trait SharedHeap<R: RawAlloc>: Heap<R> + Sync {
     /// As there, and the order that the trait describes is kept.
     unsafe fn give_at_hand(&self, block: NonNull<u8>, layout: Layout) -> bool;
 
+    /// As [`Heap::vouches_for`].
+    ///
+    /// # Safety
+    /// The order that the trait describes is kept.
+    #[inline]
+    unsafe fn vouch(&self, address: usize, layout: Layout, asker: Asker) -> bool {
+        let _ = (address, layout, asker);
+        true
+    }
+
     /// As [`Heap::deallocate_for`].
     ///
     /// # Safety
@@ -97,6 +107,7 @@ pub unsafe trait SharedHeap<R: RawAlloc>: Heap<R> + Sync {
 
 type Take<T, R> = unsafe fn(&T, RawDomain<'_, R>, Layout, Asker) -> Result<NonNull<[u8]>, AllocCause>;
 type Give<T, R> = unsafe fn(&T, RawDomain<'_, R>, NonNull<u8>, Layout, Asker);
+type Vouch<T> = unsafe fn(&T, usize, Layout, Asker) -> bool;
 type Fit<T, R> = unsafe fn(&T, RawDomain<'_, R>, NonNull<u8>, Layout, Layout) -> Result<(), AllocCause>;
 
 /// The methods of a [`SharedHeap`], as a heap type names them in [`Heap::SHARING`]. It is a constant, so that every
@@ -107,6 +118,7 @@ pub struct Sharing<T, R> {
     pub(crate) take_at_hand: unsafe fn(&T, Layout) -> Option<NonNull<u8>>,
     pub(crate) give_at_hand: unsafe fn(&T, NonNull<u8>, Layout) -> bool,
     pub(crate) take: Take<T, R>,
+    pub(crate) vouch: Vouch<T>,
     pub(crate) give: Give<T, R>,
     pub(crate) fit: Fit<T, R>,
     pub(crate) shed: unsafe fn(&T, RawDomain<'_, R>),
@@ -122,6 +134,7 @@ impl<T: SharedHeap<R>, R: RawAlloc> Sharing<T, R> {
             take_at_hand: T::take_at_hand,
             give_at_hand: T::give_at_hand,
             take: T::take,
+            vouch: T::vouch,
             give: T::give,
             fit: T::fit,
             shed: T::shed,

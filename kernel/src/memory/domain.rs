@@ -1,6 +1,8 @@
 //! The three domains, who asks for memory, and why an allocation failed.
 
-use crate::interpreter::InterpreterId;
+use core::alloc::Layout;
+
+use crate::{interpreter::InterpreterId, memory::Tenant};
 
 /// Which memory a block comes from (SPEC M1; CPython's `PyMemAllocatorDomain`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +27,24 @@ pub struct Asker {
     pub domain: Domain,
     /// The interpreter it is charged to. The heap may be main's.
     pub interpreter: InterpreterId,
+    /// The heap is another interpreter's, so the kernel keeps a link in front of the block.
+    linked: bool,
+}
+
+impl Asker {
+    /// An interpreter that asks its own heap.
+    pub const fn new(domain: Domain, interpreter: InterpreterId) -> Self {
+        Asker { domain, interpreter, linked: false }
+    }
+
+    pub(crate) const fn linked(self, linked: bool) -> Self {
+        Asker { linked, ..self }
+    }
+
+    /// How far into a block of the heap the interpreter's part begins. It goes to the end.
+    pub fn offset(self, block: Layout) -> usize {
+        if self.linked { Tenant::offset(block.align()) } else { 0 }
+    }
 }
 
 errors! {

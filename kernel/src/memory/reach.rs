@@ -87,6 +87,16 @@ impl<'a, R: RawAlloc, T: Heap<R>> Reach<'a, T, R> {
         }
     }
 
+    pub(super) fn vouches_for(&self, address: usize, layout: Layout, asker: Asker) -> bool {
+        // SAFETY: as above.
+        unsafe {
+            match Self::SHARING {
+                None => self.alone().vouches_for(address, layout, asker),
+                Some(sharing) => (sharing.vouch)(self.beside(), address, layout, asker),
+            }
+        }
+    }
+
     /// # Safety
     /// As for [`Heap::deallocate_for`].
     pub(super) unsafe fn deallocate(

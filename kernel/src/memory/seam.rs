@@ -41,7 +41,23 @@ impl<H: Host> InterpreterSlot<H> {
     /// This interpreter, as it is named to its heap. Where the heap does not look, nothing is left of it.
     #[inline]
     fn asker(&self, domain: Domain) -> Asker {
-        Asker { domain, interpreter: self.head.id.get() }
+        Asker::new(domain, self.head.id.get()).linked(!self.owns_heap())
+    }
+
+    /// Whether the heap knows of nothing that speaks against giving back, or resizing, this block. Where it does, the block
+    /// may be anything: nothing is read from it.
+    ///
+    /// # Safety
+    /// This thread holds this interpreter's GIL.
+    unsafe fn vouches_for(&self, domain: Domain, block: NonNull<u8>, layout: Layout) -> bool {
+        // SAFETY: passed on.
+        let heap = unsafe { self.heap() };
+        let (asker, address) = (self.asker(domain), block.addr().get());
+        if self.owns_heap() {
+            return heap.vouches_for(address, layout, asker);
+        }
+        Tenant::extend(layout)
+            .is_some_and(|(whole, offset)| heap.vouches_for(address.wrapping_sub(offset), whole, asker))
     }
 
     /// A block of the interpreter's heap, charged to `domain`, where neither the account nor the heap needs a closer
@@ -189,6 +205,10 @@ impl<H: Host> InterpreterSlot<H> {
         block: NonNull<u8>,
         layout: Layout,
     ) {
+        // SAFETY: passed on.
+        if !unsafe { self.vouches_for(domain, block, layout) } {
+            return;
+        }
         self.head.account.give(domain, layout.size());
         let asker = self.asker(domain);
         // SAFETY: the caller holds the GIL; block and layout are the ones of the allocation.
@@ -217,7 +237,11 @@ impl<H: Host> InterpreterSlot<H> {
         new: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
         // SAFETY: passed on.
-        match unsafe { self.resize(raw, thread, domain, block, old, new) } {
+        if !unsafe { self.vouches_for(domain, block, old) } {
+            return Err(AllocError { domain, requested: new.size(), cause: AllocCause::Exhausted });
+        }
+        // SAFETY: passed on.
+        match unsafe { self.resize_vouched(raw, thread, domain, block, old, new) } {
             Ok(()) => return Ok(block),
             // Where a few bytes more are too many, as many again are too.
             Err(error) if error.cause != AllocCause::Exhausted => return Err(error),
@@ -237,6 +261,26 @@ impl<H: Host> InterpreterSlot<H> {
     /// # Safety
     /// As for [`reallocate`](Self::reallocate).
     pub(crate) unsafe fn resize(
+        &self,
+        raw: RawDomain<'_, H::Raw>,
+        thread: &ThreadSlot,
+        domain: Domain,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<(), AllocError> {
+        // SAFETY: passed on.
+        unsafe {
+            if !self.vouches_for(domain, block, old) {
+                return Err(AllocError { domain, requested: new.size(), cause: AllocCause::Exhausted });
+            }
+            self.resize_vouched(raw, thread, domain, block, old, new)
+        }
+    }
+
+    /// # Safety
+    /// As for [`reallocate`](Self::reallocate).
+    unsafe fn resize_vouched(
         &self,
         raw: RawDomain<'_, H::Raw>,
         thread: &ThreadSlot,

@@ -33,6 +33,11 @@ impl Tenant {
         Tenant { first: Cell::new(ptr::null_mut()) }
     }
 
+    /// Where the caller's part lies in a block of this alignment.
+    pub(crate) fn offset(align: usize) -> usize {
+        size_of::<Link>().next_multiple_of(align)
+    }
+
     /// The layout to ask the heap for, and where the caller's block lies in it.
     pub(crate) fn extend(layout: Layout) -> Option<(Layout, usize)> {
         Layout::new::<Link>().extend(layout).ok()

@@ -81,7 +81,7 @@ fn two_creators() {
 #[test]
 fn told_from_elsewhere() {
     one_heap_model("heap::told_from_elsewhere", |rt| {
-        let asker = Asker { domain: Domain::Mem, interpreter: rt.initialize(None).unwrap().main() };
+        let asker = Asker::new(Domain::Mem, rt.initialize(None).unwrap().main());
         let heap = Arc::new(<LoomOneHeap as Heap<LoomRaw>>::new());
         let use_it = move |heap: &LoomOneHeap| {
             let layout = Layout::new::<u32>();

@@ -84,7 +84,7 @@ impl<R: RawAlloc, F: FnMut()> Tested for Keeps<'_, R, F> {
 /// Names are made by runtimes only.
 static ASKER: LazyLock<Asker> = LazyLock::new(|| {
     let main = Runtime::new().and_then(|rt| Ok(rt.main()?)).expect("a runtime");
-    Asker { domain: Domain::Mem, interpreter: main }
+    Asker::new(Domain::Mem, main)
 });
 
 /// A heap that was told that several threads use it, as the kernel uses it then.
