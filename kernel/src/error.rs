@@ -188,6 +188,25 @@ errors! {
 }
 
 errors! {
+    /// Why an interpreter was not reset (SPEC L14).
+    pub enum ResetError {
+        /// The thread state it was asked through ended. Nothing changed.
+        ThreadEnded = 0x1001 => "reset: this thread state ended, with its interpreter or in a reset by another: make a new one",
+        /// No memory for the thread state that the interpreter begins again with. Nothing changed.
+        NoMemory = 0x1002 => "reset: no memory for a thread state, and nothing changed: end other thread states, or give the raw domain a larger region",
+        /// Generations of its handles are used up after four thousand million resets. The interpreter ended.
+        Worn = 0x1003 => "reset: the generations of this interpreter's handles are used up, and it ended: create another",
+    }
+    wraps {
+        /// It could not be cleared. Nothing changed, but after `StillActive`: then it has become an end, which the last
+        /// activation to leave completes.
+        End(EndError),
+        /// It could not begin again. The interpreter ended.
+        Create(CreateError),
+    }
+}
+
+errors! {
     /// Why a lookup by id failed (SPEC R3, L6).
     pub enum LookupError {
         /// No interpreter has this id now.
@@ -333,6 +352,8 @@ pub enum Error {
     Attach(AttachError),
     /// See [`EndError`].
     End(EndError),
+    /// See [`ResetError`].
+    Reset(ResetError),
     /// See [`LookupError`].
     Lookup(LookupError),
     /// See [`Interrupt`].
@@ -380,7 +401,7 @@ macro_rules! umbrella {
 
 umbrella! {
     Config(ConfigError), Runtime(RuntimeError), Create(CreateError), Thread(ThreadError), Attach(AttachError),
-    End(EndError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
+    End(EndError), Reset(ResetError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
     Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
 }
 

@@ -31,7 +31,7 @@ pub enum Event<'a> {
         /// Its name.
         id: InterpreterId,
     },
-    /// An interpreter is about to be ended and cleared (`cpython.PyInterpreterState_Clear`): told by the end that
+    /// An interpreter is about to be ended, or reset, and cleared (`cpython.PyInterpreterState_Clear`): told by the end that
     /// goes on, of those that were asked for. May be vetoed, except while the runtime finalizes.
     InterpreterClearing {
         /// Its name.
@@ -39,6 +39,13 @@ pub enum Event<'a> {
     },
     /// An interpreter ended.
     InterpreterEnded {
+        /// Its name.
+        id: InterpreterId,
+        /// What it left behind.
+        ledger: &'a Ledger,
+    },
+    /// An interpreter was reset: after its clearing it began again, under the same name (SPEC L14).
+    InterpreterReset {
         /// Its name.
         id: InterpreterId,
         /// What it left behind.

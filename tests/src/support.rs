@@ -260,6 +260,8 @@ pub enum Told {
     Clearing(InterpreterId),
     /// Ended.
     Ended(InterpreterId, Ledger),
+    /// Began again.
+    Reset(InterpreterId, Ledger),
     /// Ended by the runtime.
     LeftOver(InterpreterId),
     /// Something newer than this suite.
@@ -318,6 +320,7 @@ impl Observer for Scribe {
             Event::InterpreterCreated { id } => (Told::Created(id), false),
             Event::InterpreterClearing { id } => (Told::Clearing(id), *lock(&self.veto_clearing)),
             Event::InterpreterEnded { id, ledger } => (Told::Ended(id, *ledger), false),
+            Event::InterpreterReset { id, ledger } => (Told::Reset(id, *ledger), false),
             Event::InterpreterLeftOver { id } => (Told::LeftOver(id), false),
             _ => (Told::Other, false),
         };

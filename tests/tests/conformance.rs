@@ -252,6 +252,18 @@ conformance! {
         lists_taken_meanwhile_are_lists
         two_runtimes_refuse_each_others_names
         an_index_is_assigned_once_and_differs_from_every_other;
+    reset:
+        a_reset_interpreter_is_as_new
+        what_the_config_sets_is_set_again
+        who_may_not_end_it_may_not_reset_it
+        out_of_patience_it_has_become_an_end
+        running_code_is_told_and_leaves
+        ports_go_on_and_owed_calls_run_once
+        observers_are_told_of_a_reset
+        a_guest_that_does_not_start_again_ends_the_interpreter
+        a_destructor_that_panics_ends_it
+        of_many_that_reset_it_each_is_answered
+        memory_is_flat_over_many_resets;
     running:
         not_before_but_during_and_not_after
         whoever_made_it

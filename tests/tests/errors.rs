@@ -28,6 +28,7 @@ fn table() -> Table {
         ThreadError,
         AttachError,
         EndError,
+        ResetError,
         LookupError,
         Interrupt,
         PermitError,

@@ -8,7 +8,9 @@ use archipelago_kernel::{
     Attached, Host, InterpreterId, Runtime,
     collections::{Box, Map, Rc, Text, Vec, foreign::InHeap},
     config::InterpreterConfig,
-    error::{AttachError, ConfigError, CreateError, Error, GuestError, RuntimeError, ThreadError},
+    error::{
+        AttachError, ConfigError, CreateError, Error, GuestError, ResetError, RuntimeError, ThreadError,
+    },
     guest::{Family, Guest, GuestTable, Plain, Step, Value},
     interpreter::{Phase, Whence},
     memory::{AllocCause, AllocError, Domain},
@@ -226,6 +228,51 @@ fn create_at_every_allocation() {
             },
             no_memory,
         );
+    }
+}
+
+/// A reset that cannot begin leaves the interpreter alone; one whose guest cannot start again has ended it, whole.
+///
+/// SPEC: L14, L16, V4
+#[test]
+fn reset_at_every_allocation() {
+    for (config, guest) in kinds() {
+        let (mut untouched, mut ended) = (0, 0);
+        for n in 0.. {
+            assert!(n < 1000, "an attempt has an end");
+            let rt = manual().runtime;
+            let raw = rt.raw().backend().clone();
+            running(&rt);
+            let mut state = rt.create(&config, guest).expect("memory");
+            let id = state.interpreter();
+            state.attach(|cx| core::mem::forget(cx.alloc_plain([1_u8; 100]))).expect("it is alive");
+            let before = see(&rt);
+            Failure(Some(n)).arm(&rt);
+            let answer = state.reset(None);
+            let came = Failure::disarm(&rt);
+            match answer {
+                Ok(ledger) => assert!(ledger.objects >= 1),
+                Err(ResetError::NoMemory) => {
+                    untouched += 1;
+                    assert_eq!(see(&rt), before, "allocation {n}");
+                    assert!(state.reset(None).is_ok(), "allocation {n}: the second try");
+                }
+                Err(error) => {
+                    ended += 1;
+                    assert_eq!(error, ResetError::Create(CreateError::NoMemory));
+                    assert!(rt.interpreter(id).is_err());
+                    assert_eq!(state.attach(|_| ()), Err(AttachError::Ended));
+                    assert!(rt.create(&config, guest).is_ok(), "allocation {n}: another one");
+                }
+            }
+            drop(state);
+            drop(rt);
+            assert_eq!(raw.0.live(), (0, 0), "allocation {n}");
+            if answer.is_ok() && !came {
+                break;
+            }
+        }
+        assert!(untouched > 0 && (ended > 0 || guest.is_none()), "{untouched} and {ended}");
     }
 }
 

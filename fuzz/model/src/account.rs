@@ -1,8 +1,11 @@
 //! Bytes and blocks by domain, and limits, as one would write it without a thought of speed.
 
-use archipelago_kernel::memory::{
-    AllocCause, AllocError, Domain, DomainUsage, LimitError, MemoryLimits, Usage,
+use archipelago_kernel::{
+    config::InterpreterConfig,
+    memory::{AllocCause, AllocError, Domain, DomainUsage, LimitError, MemoryLimits, Usage},
 };
+
+use crate::sizes::Sizes;
 
 pub(crate) struct Account {
     pub(crate) usage: Usage,
@@ -22,6 +25,17 @@ fn part(usage: &mut Usage, domain: Domain) -> &mut DomainUsage {
 impl Account {
     pub(crate) fn new(limits: MemoryLimits) -> Self {
         Account { usage: Usage::default(), limits, in_reserve: false }
+    }
+
+    /// What an interpreter has before it runs anything.
+    pub(crate) fn of(config: &InterpreterConfig, guest: bool, sizes: &Sizes) -> Result<Self, AllocError> {
+        let mut account = Self::new(MemoryLimits::none().with_hard(config.memory_limit()));
+        account.take(Domain::Raw, sizes.footprint)?;
+        if guest {
+            account.take(Domain::Mem, sizes.state)?;
+            account.take(Domain::Object, sizes.root)?;
+        }
+        Ok(account)
     }
 
     /// What may be live at most, just now.

@@ -185,6 +185,17 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
                 let Ok(handle) = self.rt.interpreter(id) else { return };
                 assert_eq!(handle.close(Some(Duration::ZERO)), self.model.close(key));
             }
+            Operation::Reset { thread } => {
+                let Some(at) = pick(thread, self.states.len()) else { return };
+                let (key, Some(state)) = &mut self.states[at] else { return };
+                let interpreter = self.model.threads[*key].interpreter;
+                let model = self.model.reset(*key);
+                assert_eq!(state.reset(Some(Duration::ZERO)), model.map(|(_, ledger)| ledger));
+                if let Ok((fresh, _)) = model {
+                    *key = fresh;
+                    self.blocks.retain(|block| block.interpreter != interpreter);
+                }
+            }
             Operation::NewThread { interpreter } => {
                 let Some((key, id)) = self.interpreter(interpreter) else { return };
                 if self.states.len() >= THREADS {

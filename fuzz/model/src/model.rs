@@ -9,7 +9,7 @@ use archipelago_kernel::{
         AttachError, ConfigError, CreateError, EndError, HandleError, Interrupt, RuntimeError, ThreadError,
     },
     interpreter::{Phase, Whence},
-    memory::{AllocError, Domain, Ledger, MemoryLimits},
+    memory::{AllocError, Domain, Ledger},
     runtime::RuntimePhase,
 };
 
@@ -53,6 +53,12 @@ pub(crate) struct Interpreter {
 impl Interpreter {
     pub(crate) fn is_listed(&self) -> bool {
         self.phase != Phase::Ended
+    }
+
+    /// As its config says, from now on.
+    pub(crate) fn arm(&mut self, now: u64) {
+        self.fuel = self.config.fuel();
+        self.deadline = self.config.deadline().map(|within| now + within.as_millis() as u64);
     }
 }
 
@@ -222,18 +228,9 @@ impl Model {
         }
         let number = self.next_number;
         self.next_number += 1;
-        let mut account = Account::new(MemoryLimits::none().with_hard(config.memory_limit()));
-        let took = account.take(Domain::Raw, self.sizes.footprint).and_then(|()| {
-            if guest {
-                account.take(Domain::Mem, self.sizes.state)?;
-                account.take(Domain::Object, self.sizes.root)?;
-            }
-            Ok(())
-        });
-        if took.is_err() {
-            return Err(ConfigError::LimitBelowFootprint.into());
-        }
-        self.interpreters.push(Interpreter {
+        let account =
+            Account::of(&config, guest, &self.sizes).map_err(|_| ConfigError::LimitBelowFootprint)?;
+        let mut interpreter = Interpreter {
             id: None,
             number,
             phase: Phase::Running,
@@ -241,23 +238,25 @@ impl Model {
             config,
             guest,
             account,
-            fuel: config.fuel(),
+            fuel: None,
             running: None,
             pending: VecDeque::new(),
             overdue: false,
-            deadline: config.deadline().map(|within| self.now + within.as_millis() as u64),
+            deadline: None,
             visits: 0,
             blocks: 0,
             charges: Vec::new(),
             room: 0,
             used: 0,
             free: 0,
-        });
+        };
+        interpreter.arm(self.now);
+        self.interpreters.push(interpreter);
         let _ = self.tell(Told::Created(number));
         Ok(self.interpreters.len() - 1)
     }
 
-    fn new_thread_state(&mut self, interpreter: Key) -> Key {
+    pub(crate) fn new_thread_state(&mut self, interpreter: Key) -> Key {
         let pending = !self.interpreters[interpreter].pending.is_empty();
         let deadline = core::mem::take(&mut self.interpreters[interpreter].overdue);
         self.threads.push(Thread { interpreter, is_alive: true, pending, deadline, ..Thread::default() });
@@ -398,7 +397,7 @@ impl Model {
     }
 
     /// An end from inside would wait for itself.
-    fn is_elsewhere(&self, key: Key) -> Result<(), EndError> {
+    pub(crate) fn is_elsewhere(&self, key: Key) -> Result<(), EndError> {
         if self.attached().is_some_and(|frame| frame.interpreter == key) {
             return Err(EndError::Current);
         }

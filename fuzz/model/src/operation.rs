@@ -46,6 +46,9 @@ pub enum Operation {
     Close {
         interpreter: u8,
     },
+    Reset {
+        thread: u8,
+    },
     NewThread {
         interpreter: u8,
     },
@@ -170,7 +173,8 @@ impl Operation {
             10 => O::Close { interpreter: a },
             11 | 12 => O::NewThread { interpreter: a },
             13 => O::DropThread { thread: a },
-            14..=20 => O::Attach { thread: a },
+            14 => O::Reset { thread: a },
+            15..=20 => O::Attach { thread: a },
             21 | 22 => O::Ensure { interpreter: a },
             23..=26 => O::Enter { thread: a },
             27..=29 => O::Detach { object: some(b, a) },

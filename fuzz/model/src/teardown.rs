@@ -1,13 +1,14 @@
 //! The reference, second part: how interpreters and runtimes end.
 
 use archipelago_kernel::{
-    error::{EndError, RuntimeError},
+    error::{CreateError, EndError, ResetError, RuntimeError},
     interpreter::Phase,
     memory::{Domain, Ledger},
     runtime::RuntimePhase,
 };
 
 use crate::{
+    account::Account,
     model::{Interpreter, Key, Model},
     witness::Told,
 };
@@ -28,12 +29,61 @@ impl Model {
     }
 
     fn take_down_if_empty(&mut self, key: Key) -> Option<Ledger> {
+        self.take_down_if_empty_by(key, Self::take_down)
+    }
+
+    fn take_down_if_empty_by(
+        &mut self,
+        key: Key,
+        take_down: impl FnOnce(&mut Self, Key) -> Ledger,
+    ) -> Option<Ledger> {
         self.interpreters[key].phase = Phase::Finalizing;
-        (self.activations(key) == 0).then(|| self.take_down(key))
+        (self.activations(key) == 0).then(|| take_down(self, key))
     }
 
     /// The values of what is still alive go, and all memory.
     pub(crate) fn take_down(&mut self, key: Key) -> Ledger {
+        let ledger = self.clear(key);
+        let interpreter = &mut self.interpreters[key];
+        interpreter.phase = Phase::Ended;
+        let number = interpreter.number;
+        let _ = self.tell(Told::Ended(number, ledger));
+        ledger
+    }
+
+    /// Without patience. The interpreter's next first thread state, and what it left behind.
+    pub(crate) fn reset(&mut self, thread: Key) -> Result<(Key, Ledger), ResetError> {
+        let key = self.threads[thread].interpreter;
+        let Interpreter { number, phase, config, guest, .. } = self.interpreters[key];
+        if number == 0 {
+            return Err(EndError::Main.into());
+        }
+        if !self.threads[thread].is_alive {
+            return Err(ResetError::ThreadEnded);
+        }
+        self.is_elsewhere(key)?;
+        if phase != Phase::Running {
+            return Err(EndError::InProgress.into());
+        }
+        self.tell(Told::Clearing(number)).map_err(|()| EndError::Vetoed)?;
+        let ledger = self.take_down_if_empty_by(key, Self::clear).ok_or(EndError::StillActive)?;
+        let fresh = Account::of(&config, guest, &self.sizes).map_err(|_| CreateError::NoMemory)?;
+        let interpreter = &mut self.interpreters[key];
+        interpreter.phase = Phase::Running;
+        interpreter.account = fresh;
+        interpreter.arm(self.now);
+        (interpreter.overdue, interpreter.blocks) = (false, 0);
+        (interpreter.room, interpreter.used, interpreter.free) = (0, 0, 0);
+        interpreter.charges.clear();
+        let id = interpreter.id;
+        for name in self.names.iter_mut().filter(|name| Some(name.id) == id) {
+            name.is_live = false;
+        }
+        let _ = self.tell(Told::Reset(number, ledger));
+        Ok((self.new_thread_state(key), ledger))
+    }
+
+    fn clear(&mut self, key: Key) -> Ledger {
         while self.run_pending(key).is_some() {}
         let (data, state, root, name) = (self.sizes.data, self.sizes.state, self.sizes.root, self.sizes.name);
         let interpreter = &mut self.interpreters[key];
@@ -60,11 +110,8 @@ impl Model {
         }
         ledger.leaked = interpreter.account.usage;
         ledger.peak = interpreter.account.usage.peak;
-        interpreter.phase = Phase::Ended;
         interpreter.running = None;
         interpreter.deadline = None;
-        let number = interpreter.number;
-        let _ = self.tell(Told::Ended(number, ledger));
         ledger
     }
 

@@ -22,6 +22,7 @@ pub(crate) enum Told {
     Created(u64),
     Clearing(u64),
     Ended(u64, Ledger),
+    Reset(u64, Ledger),
     LeftOver(u64),
     /// This pending call, in this interpreter.
     Ran(usize, u64),
@@ -72,6 +73,7 @@ impl Observer for Watch {
             Event::InterpreterCreated { id } => Told::Created(id.number()),
             Event::InterpreterClearing { id } => Told::Clearing(id.number()),
             Event::InterpreterEnded { id, ledger } => Told::Ended(id.number(), **ledger),
+            Event::InterpreterReset { id, ledger } => Told::Reset(id.number(), **ledger),
             Event::InterpreterLeftOver { id } => Told::LeftOver(id.number()),
             _ => Told::Other,
         });

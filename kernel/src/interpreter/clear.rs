@@ -7,7 +7,7 @@ use core::ptr;
 use crate::{
     eval::breaker::FINALIZING,
     host::Host,
-    interpreter::{end::footprint, word::StateWord},
+    interpreter::{InterpreterSlot, word::StateWord},
     memory::{Domain, Ledger},
     object,
     sync::{Ordering, spin_loop},
@@ -52,7 +52,7 @@ impl<H: Host> Attached<'_, H> {
     pub(crate) fn take_down(&mut self, ledger: &mut Ledger) {
         let account = &self.slot().head.account;
         account.reopen();
-        account.give(Domain::Raw, footprint::<H>());
+        account.give(Domain::Raw, InterpreterSlot::<H>::FOOTPRINT);
         // What the guest runs to take itself down runs as ever.
         self.thread().breaker.take(FINALIZING);
         self.slot().head.running.store(ptr::null_mut(), Ordering::Relaxed);

@@ -8,16 +8,13 @@ use core::{alloc::Layout, ptr, time::Duration};
 use crate::{
     config::{GilChoice, InterpreterConfig},
     error::{ConfigError, CreateError, GuestError},
-    gil::DEFAULT_SWITCH_INTERVAL,
     guest::GuestTable,
     host::{Clock, Host},
-    interpreter::{
-        InterpreterSlot, Phase, Whence,
-        end::{footprint, take_down},
-    },
-    memory::{AllocCause, Domain, Ledger},
+    interpreter::{InterpreterSlot, Phase, Whence, retire::take_down},
+    memory::{AllocCause, Ledger},
     observe::Event,
     runtime::{Runtime, RuntimePhase},
+    sync::Ordering,
     thread::{
         ThreadState,
         place::Place,
@@ -110,7 +107,7 @@ impl<H: Host> Runtime<H> {
         role: Role,
     ) -> Result<ThreadState<'_, H>, CreateError> {
         let whence = role.whence();
-        config.validate_for(footprint::<H>(), <H::Clock as Clock>::MAX)?;
+        config.validate_for(InterpreterSlot::<H>::FOOTPRINT, <H::Clock as Clock>::MAX)?;
         if self.tell(&Event::InterpreterCreating { config: &config, whence }).is_err() {
             return Err(CreateError::Vetoed);
         }
@@ -122,24 +119,13 @@ impl<H: Host> Runtime<H> {
         // SAFETY: slots are type-stable, and nobody else reaches this one before it is published.
         let interpreter = unsafe { &*slot };
         interpreter.head.word.begin();
-        let owns_heap = role == Role::Main || !config.use_main_obmalloc();
-        interpreter.head.renew(config, whence, owns_heap);
-        interpreter.own_gil.renew(DEFAULT_SWITCH_INTERVAL);
-        let _ = interpreter.head.account.add(Domain::Raw, footprint::<H>());
+        interpreter.head.generation.fetch_add(1, Ordering::Release);
+        interpreter.renew(config, whence, role == Role::Main || !config.use_main_obmalloc());
         let generation = self.list_new(slot, thread, role == Role::Main)?;
         core::mem::forget(taken);
 
         let place = Place { rt: self, interpreter, thread };
-        let roll_back = RollBack(place);
-        place.share_heap();
-        if let Some(deadline) = config.deadline() {
-            self.arm(interpreter, deadline).map_err(|_| ConfigError::DurationTooLong)?;
-        }
-        self.start_guest(place, guest)?;
-        if let Some(interval) = config.switch_interval() {
-            interpreter.gil().set_interval(interval);
-        }
-        core::mem::forget(roll_back);
+        place.start_up(guest)?;
         let state = ThreadState::new(place, generation);
         interpreter.head.word.publish();
         Ok(state)
@@ -196,16 +182,32 @@ impl<H: Host> Runtime<H> {
         }
         Ok(())
     }
+}
 
-    fn start_guest(
-        &self,
-        place: Place<'_, H>,
-        guest: Option<&'static GuestTable<H>>,
-    ) -> Result<(), CreateError> {
-        let Some(table) = guest else { return Ok(()) };
-        place.interpreter.gil().take_untimed(place.thread, &place.interpreter.head);
+impl<H: Host> Place<'_, H> {
+    /// The steps of a creation that run code of others, of an interpreter that is listed. Where one fails, it is taken
+    /// down.
+    pub(super) fn start_up(self, guest: Option<&'static GuestTable<H>>) -> Result<(), CreateError> {
+        let roll_back = RollBack(self);
+        let config = self.interpreter.head.config.get();
+        self.share_heap();
+        if let Some(deadline) = config.deadline() {
+            self.rt.arm(self.interpreter, deadline).map_err(|_| ConfigError::DurationTooLong)?;
+        }
+        if let Some(table) = guest {
+            self.start_guest(table)?;
+        }
+        if let Some(interval) = config.switch_interval() {
+            self.interpreter.gil().set_interval(interval);
+        }
+        core::mem::forget(roll_back);
+        Ok(())
+    }
+
+    fn start_guest(self, table: &'static GuestTable<H>) -> Result<(), CreateError> {
+        self.interpreter.gil().take_untimed(self.thread, &self.interpreter.head);
         // SAFETY: only this thread can reach the interpreter; nothing else is attached on it.
-        let started = unsafe { place.frame(false, |cx| cx.start_guest(table)) };
+        let started = unsafe { self.frame(false, |cx| cx.start_guest(table)) };
         started.map_err(|error| match error {
             GuestError::Alloc(error) => match error.cause {
                 AllocCause::HardLimit | AllocCause::SoftLimit => ConfigError::LimitBelowFootprint.into(),

@@ -120,7 +120,6 @@ impl InterpreterHead {
 
     /// Everything as new, for the next interpreter in this slot. Only in phase CREATING, by the creator.
     pub(crate) fn renew(&self, config: InterpreterConfig, whence: Whence, owns_heap: bool) {
-        self.generation.fetch_add(1, Ordering::Release);
         self.whence.set(whence);
         self.config.set(config);
         self.threads.set(ptr::null());

@@ -7,6 +7,8 @@ mod handle;
 mod head;
 mod id;
 mod port;
+mod reset;
+pub(crate) mod retire;
 mod share;
 mod slot;
 pub(crate) mod word;

@@ -5,12 +5,13 @@
 use core::{cell::UnsafeCell, ptr};
 
 use crate::{
+    config::InterpreterConfig,
     eval::FrameEval,
-    gil::Gil,
+    gil::{DEFAULT_SWITCH_INTERVAL, Gil},
     guest::GuestTable,
     host::{Clock, Heap, Host},
-    interpreter::InterpreterHead,
-    memory::Tenant,
+    interpreter::{InterpreterHead, Whence},
+    memory::{Domain, Tenant},
     object::HostValues,
     sync::{Cell, slot_word},
     thread::slot::ThreadSlot,
@@ -73,6 +74,16 @@ impl<H: Host> InterpreterSlot<H> {
             values: UnsafeCell::new(HostValues::new()),
             reserve: ThreadSlot::new(),
         }
+    }
+
+    /// What an interpreter takes before it runs anything: its slot and one thread state's.
+    pub(crate) const FOOTPRINT: usize = size_of::<Self>() + size_of::<ThreadSlot>();
+
+    /// Everything as new. Where others may see the slot, under the runtime's lock.
+    pub(super) fn renew(&self, config: InterpreterConfig, whence: Whence, owns_heap: bool) {
+        self.head.renew(config, whence, owns_heap);
+        self.own_gil.renew(DEFAULT_SWITCH_INTERVAL);
+        let _ = self.head.account.add(Domain::Raw, Self::FOOTPRINT);
     }
 
     /// The GIL this interpreter runs under.

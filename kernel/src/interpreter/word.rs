@@ -9,7 +9,7 @@
 //! FINALIZING  refused   open activations run out; every fallible call on        5 claim, 6 defer
 //!                       their tokens answers Finalizing; the ender waits
 //! DEFERRED    refused   as FINALIZING, but the ender gave up waiting            7 leave (the last one), 8 resume_end
-//! CLEARING    refused   the clearing thread alone, with the reserve token       9 finish
+//! CLEARING    refused   the clearing thread alone, with the reserve token       9 finish, 10 begin_again
 //! ```
 //!
 //! Activations begin in RUNNING and only run out afterwards. Visits are short looks from threads and interrupt handlers that hold no GIL;
@@ -271,6 +271,11 @@ impl StateWord {
     /// 9: CLEARING → FREE.
     pub(crate) fn finish(&self) {
         self.0.store(FREE, Ordering::Release);
+    }
+
+    /// 10: CLEARING → CREATING.
+    pub(crate) fn begin_again(&self) {
+        self.0.store(CREATING, Ordering::Release);
     }
 
     /// Open activations.

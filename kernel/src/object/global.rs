@@ -47,6 +47,8 @@ pub(crate) struct GlobalTable {
     capacity: Cell<u32>,
     len: Cell<u32>,
     free: Cell<u32>,
+    /// The generation of an entry that is used for the first time: above that of every name of before a reset.
+    first: Cell<u32>,
 }
 
 impl GlobalTable {
@@ -56,6 +58,7 @@ impl GlobalTable {
             capacity: Cell::new(0),
             len: Cell::new(0),
             free: Cell::new(NONE),
+            first: Cell::new(1),
         }
     }
 
@@ -79,11 +82,15 @@ impl GlobalTable {
         if index == self.capacity.get() {
             self.grow(cx)?;
         }
-        let entry = Entry { generation: Cell::new(1), object: Cell::new(object), next_free: Cell::new(NONE) };
+        let entry = Entry {
+            generation: Cell::new(self.first.get()),
+            object: Cell::new(object),
+            next_free: Cell::new(NONE),
+        };
         // SAFETY: the index is below the capacity.
         unsafe { self.entries.get().add(index as usize).write(entry) };
         self.len.set(index + 1);
-        Ok((index, 1))
+        Ok((index, self.first.get()))
     }
 
     fn layout(capacity: u32) -> Option<Layout> {
@@ -131,18 +138,34 @@ impl GlobalTable {
     /// # Safety
     /// Phase CLEARING.
     pub(crate) unsafe fn forget<H: Host>(&self, cx: &Attached<'_, H>) {
+        let newest =
+            (0..self.len.get()).filter_map(|index| self.entry(index)).map(|entry| entry.generation.get());
+        self.first.set(newest.max().unwrap_or(0).max(self.first.get()));
         if let Some(table) = NonNull::new(self.entries.replace(ptr::null_mut())) {
             self.free_table(cx, table);
         }
-        self.abandon();
+        self.clear();
     }
 
-    /// Forgets the table, whose memory is given back by the sweep or is already.
-    pub(crate) fn abandon(&self) {
+    /// For the next program of the same interpreter: no name of before is one again. `false`: generations are used up.
+    #[must_use]
+    pub(crate) fn begin_again(&self) -> bool {
+        let next = self.first.get().checked_add(1);
+        self.first.set(next.unwrap_or(self.first.get()));
+        next.is_some()
+    }
+
+    fn clear(&self) {
         self.entries.set(ptr::null_mut());
         self.capacity.set(0);
         self.len.set(0);
         self.free.set(NONE);
+    }
+
+    /// Forgets the table, whose memory is given back by the sweep or is already: for the next interpreter.
+    pub(crate) fn abandon(&self) {
+        self.clear();
+        self.first.set(1);
     }
 }
 

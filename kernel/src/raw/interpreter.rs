@@ -9,7 +9,7 @@ use crate::{
     error::{AttachError, CreateError, EndError, Error},
     guest::GuestTable,
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot, Patience, Whence, end},
+    interpreter::{InterpreterId, InterpreterSlot, Patience, Whence, retire},
     memory::Ledger,
     observe::Event,
     raw::{
@@ -84,7 +84,7 @@ impl<H: Host> Drop for Unwanted<'_, '_, H> {
         };
         let begun = rt.begin_end(id, |_| Ok(()), announce);
         if let Ok(slot) = begun.and_then(|begun| begun.await_activations(0, Some(Duration::ZERO))) {
-            end::clear(rt, slot, None);
+            retire::clear(rt, slot, None);
         }
     }
 }
@@ -104,7 +104,7 @@ pub unsafe fn end_interpreter<H: Host>(
     patience: Patience,
 ) -> Result<Ledger, EndError> {
     let place = begin(rt, state, patience)?;
-    Ok(end::clear(rt, place.interpreter, Some(place.thread)))
+    Ok(retire::clear(rt, place.interpreter, Some(place.thread)))
 }
 
 /// FINALIZING, the others gone, CLEARING; `state` is attached.
@@ -179,7 +179,7 @@ pub unsafe fn interpreter_clear<H: Host>(
     }
     let cleared = Cleared(place);
     // SAFETY: the phase is CLEARING, so this thread alone is in the interpreter; it holds the GIL through `place`.
-    unsafe { end::clear_on(place, &mut ledger) };
+    unsafe { retire::clear_on(place, &mut ledger) };
     drop(cleared);
     Ok(ledger)
 }
@@ -205,6 +205,6 @@ pub unsafe fn interpreter_delete<H: Host>(rt: &Runtime<H>, id: InterpreterId) ->
         }
     })?;
     // SAFETY: slots are type-stable; the phase is CLEARING and nobody is left inside.
-    end::retire(rt, unsafe { &*slot });
+    retire::retire(rt, unsafe { &*slot });
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::{
     error::RuntimeError,
     host::{Clock, Host},
-    interpreter::{InterpreterId, InterpreterSlot, Patience, end},
+    interpreter::{InterpreterId, InterpreterSlot, Patience, retire},
     memory::Ledger,
     observe::Event,
     runtime::{Runtime, phase::BeginFinalize},
@@ -62,7 +62,7 @@ impl<H: Host> Runtime<H> {
         let mut since = None;
         while let Some((id, abandoned)) = self.newest_listed() {
             if let Some(slot) = abandoned {
-                end::retire(self, slot);
+                retire::retire(self, slot);
                 continue;
             }
             let announce = || {
@@ -84,7 +84,7 @@ impl<H: Host> Runtime<H> {
             };
             since = None;
             let slot = begun.await_activations(0, patience).map_err(|_| RuntimeError::StillActive)?;
-            let ended = end::clear(self, slot, None);
+            let ended = retire::clear(self, slot, None);
             if id.is_main() {
                 ledger.main = ended;
             } else {

@@ -9,7 +9,7 @@ use crate::{
     eval::breaker::OWED,
     host::{Host, Park},
     interpreter::{
-        Bound, InterpreterSlot, end,
+        Bound, InterpreterSlot, end, retire,
         word::{Activate, Leave},
     },
     runtime::Runtime,
@@ -101,7 +101,7 @@ impl<'rt, H: Host> Place<'rt, H> {
         match self.interpreter.head.word.leave() {
             Leave::Quiet => {}
             Leave::WakeEnder => self.rt.host().park().unpark(end::key(self.interpreter)),
-            Leave::CompleteEnd => end::complete(self.rt, self.interpreter),
+            Leave::CompleteEnd => retire::complete(self.rt, self.interpreter),
         }
     }
 

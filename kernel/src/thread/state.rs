@@ -44,6 +44,17 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
         }
     }
 
+    /// This handle is now one to the thread state that was born in `place`, of the same interpreter; the one it had is
+    /// dead.
+    pub(crate) fn move_to(&mut self, place: Place<'rt, H>, generation: u32) {
+        core::mem::forget(core::mem::replace(self, ThreadState::new(place, generation)));
+    }
+
+    /// Whether it lives. Under the runtime's lock the answer lasts.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.place.thread.generation() == self.generation
+    }
+
     #[inline]
     pub(crate) fn place(&self) -> Place<'rt, H> {
         self.place
@@ -78,7 +89,7 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
 
     /// Who made it; `None` once its interpreter ended.
     pub fn whence(&self) -> Option<ThreadWhence> {
-        (self.place.thread.generation() == self.generation).then_some(self.whence)
+        self.is_alive().then_some(self.whence)
     }
 
     /// The runtime it belongs to.

@@ -15,4 +15,5 @@ mod pending;
 mod ports;
 mod raw;
 mod registry;
+mod reset;
 mod threads;

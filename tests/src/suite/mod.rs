@@ -17,6 +17,7 @@ pub mod observers;
 pub mod pending;
 pub mod raw;
 pub mod registry;
+pub mod reset;
 pub mod running;
 pub mod swap;
 pub mod thread_states;
