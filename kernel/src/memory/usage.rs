@@ -20,8 +20,9 @@ pub struct DomainUsage {
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Memory outside the interpreter's heap that is charged to it: its own slots and what a guest's engine
-    /// took elsewhere.
+    /// Memory outside the interpreter's heap that is charged to it: its own slot and its first thread state's, and what a
+    /// guest's engine took elsewhere. The slots of further thread states are the runtime's, which keeps them for others:
+    /// `allow_threads` bounds them, not the limit.
     pub raw: DomainUsage,
     /// The mem domain.
     pub mem: DomainUsage,
