@@ -45,6 +45,8 @@ errors! {
         AlreadyAttached = 0x0205 => "runtime: this thread has a thread state attached: detach first",
         /// Threads are still active in an interpreter. Finalization goes on when called again.
         StillActive = 0x0206 => "runtime: threads are still active in an interpreter: let them return, then call finalize again",
+        /// Guards keep an interpreter from finalizing. Finalization goes on when called again.
+        StillGuarded = 0x020a => "runtime: guards keep an interpreter: let their holders give them back, then call finalize again",
         /// Asked inside an interrupt handler.
         InInterrupt = 0x0207 => "runtime: not allowed inside an interrupt handler: do it from a thread",
         /// The time limit is longer than the host's clock can tell, or there is no clock.
@@ -166,6 +168,8 @@ errors! {
         InProgress = 0x0605 => "end: another thread is ending it: wait for that thread",
         /// Activations are left after the time limit. The interpreter stays valid and finalizing; the last activation to leave completes the end.
         StillActive = 0x0606 => "end: threads are still active in the interpreter after the time limit; everything stays valid and the last one to leave completes the end",
+        /// Guards are left after the time limit. The interpreter is as before.
+        StillGuarded = 0x0610 => "end: guards keep the interpreter after the time limit, and it is as before: let their holders give them back",
         /// This thread has a frame of it open and would wait for itself.
         WouldDeadlock = 0x0607 => "end: this thread has a frame of the interpreter open and would wait for itself: return from it first",
         /// This thread has a thread state attached.
@@ -203,6 +207,22 @@ errors! {
         End(EndError),
         /// It could not begin again. The interpreter ended.
         Create(CreateError),
+    }
+}
+
+errors! {
+    /// Why a guard was not given (SPEC L9).
+    pub enum GuardError {
+        /// An end is under way, and takes no new guards.
+        Finalizing = 0x1101 => "guard: an end of the interpreter is under way: return from the thread",
+        /// The interpreter ended.
+        Ended = 0x1102 => "guard: the interpreter of this view ended",
+        /// The interpreter is being created or reset.
+        NotReady = 0x1103 => "guard: the interpreter is being created or reset: wait until that has returned",
+        /// More guards than the state word can count.
+        TooMany = 0x1104 => "guard: too many are held of this interpreter: give some back",
+        /// Asked inside an interrupt handler.
+        InInterrupt = 0x1105 => "guard: not allowed inside an interrupt handler: add a pending call",
     }
 }
 
@@ -354,6 +374,8 @@ pub enum Error {
     End(EndError),
     /// See [`ResetError`].
     Reset(ResetError),
+    /// See [`GuardError`].
+    Guard(GuardError),
     /// See [`LookupError`].
     Lookup(LookupError),
     /// See [`Interrupt`].
@@ -401,7 +423,7 @@ macro_rules! umbrella {
 
 umbrella! {
     Config(ConfigError), Runtime(RuntimeError), Create(CreateError), Thread(ThreadError), Attach(AttachError),
-    End(EndError), Reset(ResetError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
+    End(EndError), Reset(ResetError), Guard(GuardError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
     Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
 }
 

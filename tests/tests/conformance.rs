@@ -118,6 +118,14 @@ conformance! {
         who_holds_and_who_waits_can_be_seen
         who_would_wait_for_itself_is_told
         the_gil_of_main_outlives_those_that_share_it;
+    guards:
+        a_guard_keeps_the_interpreter
+        an_end_waits_for_guards
+        a_runtime_waits_for_guards
+        whoever_has_a_guard_gets_in
+        a_guard_goes_to_another_thread
+        a_view_of_before_is_told
+        tokens_by_view_nest;
     guest:
         two_unlike_guests_in_one_runtime
         the_wrong_guest_is_named

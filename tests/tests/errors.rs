@@ -29,6 +29,7 @@ fn table() -> Table {
         AttachError,
         EndError,
         ResetError,
+        GuardError,
         LookupError,
         Interrupt,
         PermitError,

@@ -86,7 +86,7 @@ impl<H: Host> Runtime<H> {
             fn drop(&mut self) {
                 let rt = self.0.runtime();
                 let begun = rt.begin_end(self.0.interpreter(), |_| Ok(()), || Ok(()));
-                if let Ok(slot) = begun.and_then(|begun| begun.await_activations(0, Some(Duration::ZERO))) {
+                if let Ok(slot) = begun.and_then(|begun| begun.await_exits(0, Some(Duration::ZERO))) {
                     take_down(rt, slot, None, &mut Ledger::default());
                 }
             }

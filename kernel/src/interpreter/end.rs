@@ -12,7 +12,8 @@ use crate::{
     host::{Clock, Host, Park},
     interpreter::{
         InterpreterId, InterpreterSlot, Phase, retire,
-        word::{BeginEnd, Claim},
+        slot::InstantOf,
+        word::{BeginEnd, Claim, Finalize},
     },
     memory::Ledger,
     observe::{Event, Veto},
@@ -25,7 +26,7 @@ pub(crate) fn key<H: Host>(slot: &InterpreterSlot<H>) -> usize {
     ptr::from_ref(&slot.head.word).addr()
 }
 
-/// How long an end waits for activations to run out: `None` for ever, zero not at all.
+/// How long an end waits for guards and activations to run out, in all: `None` for ever, zero not at all.
 ///
 /// A frame of the caller that is open elsewhere, detached, keeps *that* interpreter from ending meanwhile: two threads that
 /// each end the interpreter the other one is inside of wait for one another, so at least one of them needs a time limit.
@@ -34,11 +35,12 @@ pub type Patience = Option<Duration>;
 impl<H: Host> Runtime<H> {
     /// Ends an interpreter from outside (SPEC L3, L10, L11).
     ///
-    /// From the moment this begins, attaching answers `Finalizing`, running code is told at its next safepoint
-    /// and blocked waits are woken. Nothing is taken down while an activation is open.
+    /// It takes no new guards and waits for those that are held; meanwhile everything goes on. From then on attaching answers
+    /// `Finalizing`, running code is told at its next safepoint and blocked waits are woken. Nothing is taken down while
+    /// an activation is open.
     ///
     /// # Errors
-    /// `StillActive` if `patience` ran out: everything stays valid, and the last activation to leave completes
+    /// `StillGuarded` if `patience` ran out before the guards were back: nothing changed. `StillActive` if `patience` ran out: everything stays valid, and the last activation to leave completes
     /// the end (an observer gets the ledger). Otherwise nothing changed. `TooLong` if the host's clock cannot tell
     /// `patience`.
     pub fn end(&self, id: InterpreterId, patience: Patience) -> Result<Ledger, EndError> {
@@ -48,7 +50,7 @@ impl<H: Host> Runtime<H> {
             false => refuse_own_frames::<H>(slot),
         };
         let begun = self.begin_end(id, refuse, || self.tell(&Event::InterpreterClearing { id }))?;
-        Ok(retire::clear(self, begun.await_activations(0, patience)?, None))
+        Ok(retire::clear(self, begun.await_exits(0, patience)?, None))
     }
 
     /// Whether an end can be asked for here, with this patience.
@@ -110,16 +112,16 @@ impl<H: Host> Runtime<H> {
                 slot.head.break_all(FINALIZING);
                 Ok(begun)
             }
-            // Everybody was told by the end that is taken over.
-            BeginEnd::TakenOver => Ok(Begun { rt: self, slot }),
+            // Nobody is told before the guards are back; and everybody was told by an end that is taken over.
+            BeginEnd::Guarded | BeginEnd::TakenOver => Ok(Begun { rt: self, slot }),
             BeginEnd::InProgress | BeginEnd::NotReady => Err(EndError::InProgress),
             BeginEnd::Ended => Err(EndError::NotFound),
         }
     }
 }
 
-/// An end that has begun; the phase is FINALIZING. Dropping it, as where the host or an observer panics, leaves the end
-/// to the next who tries.
+/// An end that has begun; the phase is CLOSING or FINALIZING. Dropping it, as where the host or an observer panics, leaves the
+/// end to the next who tries: from CLOSING the interpreter is as before.
 #[must_use]
 pub(crate) struct Begun<'rt, H: Host> {
     rt: &'rt Runtime<H>,
@@ -133,33 +135,70 @@ impl<H: Host> Drop for Begun<'_, H> {
 }
 
 impl<'rt, H: Host> Begun<'rt, H> {
-    /// FINALIZING → CLEARING once nothing but `own` activations are left.
-    pub(crate) fn await_activations(
+    /// CLOSING → FINALIZING once no guard is left, FINALIZING → CLEARING once nothing but `own` activations are left.
+    pub(crate) fn await_exits(
         self,
         own: usize,
         patience: Patience,
     ) -> Result<&'rt InterpreterSlot<H>, EndError> {
         let Begun { rt, slot } = self;
         let word = &slot.head.word;
-        let clock = rt.host().clock();
-        let start = clock.now();
-        let mut left = patience;
-        loop {
-            if word.claim(own) == Claim::Claimed {
-                mem::forget(self);
-                return Ok(slot);
+        let mut time = TimeLeft::new(rt.host(), patience);
+        while !word.is_finalizing() && !self.finalize() {
+            if time.is_over() {
+                return Err(EndError::StillGuarded);
             }
-            if left == Some(Duration::ZERO) {
+            time.park(key(slot), &|| word.guards() > 0);
+        }
+        while word.claim(own) != Claim::Claimed {
+            if time.is_over() {
                 let claim = word.defer(own);
                 mem::forget(self);
                 return if claim == Claim::Claimed { Ok(slot) } else { Err(EndError::StillActive) };
             }
-            rt.host().park().park(key(slot), &|| word.activations() > own, left);
-            if let Some(patience) = patience {
-                left = Some(patience.saturating_sub(clock.between(start, clock.now())));
-            }
-            rt.host().relax();
+            time.park(key(slot), &|| word.activations() > own);
         }
+        mem::forget(self);
+        Ok(slot)
+    }
+
+    /// Whether the guards are back; then everybody inside is told. Under the lock, so that no thread state is born between.
+    fn finalize(&self) -> bool {
+        let head = &self.slot.head;
+        self.rt.locked(|_| {
+            let finalizing = head.word.finalize() == Finalize::Finalizing;
+            if finalizing {
+                head.break_all(FINALIZING);
+            }
+            finalizing
+        })
+    }
+}
+
+/// The time that a wait may still take, over all its parts.
+struct TimeLeft<'a, H: Host> {
+    host: &'a H,
+    start: InstantOf<H>,
+    patience: Patience,
+    left: Patience,
+}
+
+impl<'a, H: Host> TimeLeft<'a, H> {
+    fn new(host: &'a H, patience: Patience) -> Self {
+        TimeLeft { host, start: host.clock().now(), patience, left: patience }
+    }
+
+    fn is_over(&self) -> bool {
+        self.left == Some(Duration::ZERO)
+    }
+
+    fn park(&mut self, key: usize, blocked: &dyn Fn() -> bool) {
+        self.host.park().park(key, blocked, self.left);
+        if let Some(patience) = self.patience {
+            let clock = self.host.clock();
+            self.left = Some(patience.saturating_sub(clock.between(self.start, clock.now())));
+        }
+        self.host.relax();
     }
 }
 

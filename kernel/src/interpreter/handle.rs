@@ -4,11 +4,11 @@ use core::time::Duration;
 
 use crate::{
     config::{Act, InterpreterConfig},
-    error::{EndError, LookupError, PermitError, Refusal, ThreadError},
+    error::{EndError, GuardError, LookupError, PermitError, Refusal, ThreadError},
     eval::breaker::INTERRUPT,
     gil::GilStats,
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot, Patience, Phase, Port, Whence, end},
+    interpreter::{Guard, InterpreterId, InterpreterSlot, Patience, Phase, Port, View, Whence, end},
     memory::{Ledger, Usage},
     runtime::Runtime,
     sync::Ordering,
@@ -42,6 +42,8 @@ pub struct InterpreterStats {
     pub switches: usize,
     /// Open activations.
     pub activations: usize,
+    /// Guards that are held.
+    pub guards: usize,
 }
 
 impl<'rt, H: Host> Interpreter<'rt, H> {
@@ -112,6 +114,7 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
             waited: Duration::from_micros(slot.head.waited_us.load(Ordering::Relaxed) as u64),
             switches: slot.head.switches.load(Ordering::Relaxed),
             activations: slot.head.word.activations(),
+            guards: slot.head.word.guards(),
         })
     }
 
@@ -163,7 +166,27 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
     /// # Errors
     /// `NotFound` once it ended.
     pub fn port(&self) -> Result<Port<'rt, H>, LookupError> {
-        Port::new(self.rt, self.id)
+        self.view().map(|view| view.port())
+    }
+
+    /// A view of it, for those who come later (`PyInterpreterView_FromCurrent`; SPEC L9).
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn view(&self) -> Result<View<'rt, H>, LookupError> {
+        View::new(self.rt, self.id)
+    }
+
+    /// Keeps it from finalizing until the guard is dropped (`PyInterpreterGuard_FromCurrent`; SPEC L9).
+    ///
+    /// # Errors
+    /// As for [`View::guard`].
+    pub fn guard(&self) -> Result<Guard<'rt, H>, GuardError> {
+        let view = self.view().map_err(|error| match error {
+            LookupError::InInterrupt => GuardError::InInterrupt,
+            _ => GuardError::Ended,
+        })?;
+        view.guard()
     }
 
     /// Ends it, whoever created it, also while it runs (SPEC L3). See [`Runtime::end`].

@@ -3,6 +3,7 @@
 mod clear;
 mod create;
 pub(crate) mod end;
+mod guard;
 mod handle;
 mod head;
 mod id;
@@ -11,13 +12,16 @@ mod reset;
 pub(crate) mod retire;
 mod share;
 mod slot;
+mod view;
 pub(crate) mod word;
 
 pub(crate) use create::Role;
 pub use end::Patience;
+pub use guard::Guard;
 pub use handle::{Interpreter, InterpreterStats};
 pub(crate) use head::{Bound, InterpreterHead};
 pub use id::{InterpreterId, Whence};
 pub use port::Port;
 pub(crate) use slot::InterpreterSlot;
+pub use view::View;
 pub use word::Phase;

@@ -1,25 +1,19 @@
 //! A way into an interpreter that needs no GIL, no memory and waits for no lock: for interrupt handlers.
 
-#![allow(unsafe_code)]
-
 use crate::{
-    error::{LookupError, PendingError},
+    error::PendingError,
     eval::{
         PendingCall,
         breaker::{INTERRUPT, PENDING},
     },
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot, word::Visit},
-    runtime::Runtime,
-    sync::Ordering,
+    interpreter::View,
 };
 
 /// Adds pending calls to one interpreter and interrupts it, from anywhere, interrupt handlers included (SPEC E2,
 /// E3). `Copy`, `Send` and `Sync`; it may outlive the interpreter.
 pub struct Port<'rt, H: Host> {
-    rt: &'rt Runtime<H>,
-    slot: &'rt InterpreterSlot<H>,
-    generation: u32,
+    view: View<'rt, H>,
 }
 
 impl<H: Host> Clone for Port<'_, H> {
@@ -30,27 +24,9 @@ impl<H: Host> Clone for Port<'_, H> {
 
 impl<H: Host> Copy for Port<'_, H> {}
 
-// SAFETY: the slot is touched through its state word, its generation, its pending list and its asked bits
-// only, which are atomics; the runtime is `Sync`.
-unsafe impl<H: Host> Send for Port<'_, H> {}
-// SAFETY: as above.
-unsafe impl<H: Host> Sync for Port<'_, H> {}
-
-/// Ends a visit.
-struct OpenVisit<'a, H: Host>(&'a InterpreterSlot<H>);
-
-impl<H: Host> Drop for OpenVisit<'_, H> {
-    fn drop(&mut self) {
-        self.0.head.word.end_visit();
-    }
-}
-
 impl<'rt, H: Host> Port<'rt, H> {
-    pub(crate) fn new(rt: &'rt Runtime<H>, id: InterpreterId) -> Result<Self, LookupError> {
-        rt.look(|registry| {
-            let slot = rt.listed(registry, id)?;
-            Ok(Port { rt, slot, generation: slot.head.generation.load(Ordering::Relaxed) })
-        })
+    pub(super) fn of(view: View<'rt, H>) -> Self {
+        Port { view }
     }
 
     /// Queues `call`; whichever thread of the interpreter is first at a safepoint runs it.
@@ -59,11 +35,12 @@ impl<'rt, H: Host> Port<'rt, H> {
     /// `AlreadyQueued`; `Ended` if the interpreter is finalizing or gone; `Busy` if too many others are at it at this
     /// moment.
     pub fn add(&self, call: &'static PendingCall<H>) -> Result<(), PendingError> {
-        let _visit = self.visit()?;
-        if !self.slot.head.pending.push(call.queued()) {
+        let _visit = self.view.visit()?;
+        let slot = self.view.slot();
+        if !slot.head.pending.push(call.queued()) {
             return Err(PendingError::AlreadyQueued);
         }
-        self.rt.kick(self.slot, PENDING);
+        self.view.rt().kick(slot, PENDING);
         Ok(())
     }
 
@@ -72,22 +49,8 @@ impl<'rt, H: Host> Port<'rt, H> {
     /// # Errors
     /// `Ended` and `Busy`, as for [`add`](Self::add).
     pub fn interrupt(&self) -> Result<(), PendingError> {
-        let _visit = self.visit()?;
-        self.rt.kick(self.slot, INTERRUPT);
+        let _visit = self.view.visit()?;
+        self.view.rt().kick(self.view.slot(), INTERRUPT);
         Ok(())
-    }
-
-    fn visit(&self) -> Result<OpenVisit<'rt, H>, PendingError> {
-        // The count first, the generation second: as in `Place::activate`.
-        match self.slot.head.word.visit() {
-            Visit::Begun => {}
-            Visit::Crowded => return Err(PendingError::Busy),
-            Visit::Refused => return Err(PendingError::Ended),
-        }
-        let visit = OpenVisit(self.slot);
-        if self.slot.head.generation.load(Ordering::Acquire) != self.generation {
-            return Err(PendingError::Ended);
-        }
-        Ok(visit)
     }
 }

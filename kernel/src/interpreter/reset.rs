@@ -77,7 +77,7 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
             EndError::NotFound => ResetError::ThreadEnded,
             other => other.into(),
         })?;
-        begun.await_activations(0, patience)?;
+        begun.await_exits(0, patience)?;
         let guest = slot.guest_table.get();
         let mut tell = Tell::of(rt, slot);
         let finish = Finish { rt, slot };

@@ -83,7 +83,7 @@ impl<H: Host> Drop for Unwanted<'_, '_, H> {
             Ok(())
         };
         let begun = rt.begin_end(id, |_| Ok(()), announce);
-        if let Ok(slot) = begun.and_then(|begun| begun.await_activations(0, Some(Duration::ZERO))) {
+        if let Ok(slot) = begun.and_then(|begun| begun.await_exits(0, Some(Duration::ZERO))) {
             retire::clear(rt, slot, None);
         }
     }
@@ -128,7 +128,7 @@ fn begin<H: Host>(
     };
     let begun = rt.begin_end(id, refuse, || rt.tell(&Event::InterpreterClearing { id }))?;
     // The others need the GIL to leave, so it is not held meanwhile.
-    begun.await_activations(1, patience)?;
+    begun.await_exits(1, patience)?;
     drop(suspended);
     Ok(place)
 }

@@ -1,7 +1,7 @@
 //! Finalizing the runtime (SPEC R2, R4).
 
 use crate::{
-    error::RuntimeError,
+    error::{EndError, RuntimeError},
     host::{Clock, Host},
     interpreter::{InterpreterId, InterpreterSlot, Patience, retire},
     memory::Ledger,
@@ -28,7 +28,7 @@ impl<H: Host> Runtime<H> {
     /// back when the runtime is dropped.
     ///
     /// # Errors
-    /// `StillActive` if `patience`, which holds for each interpreter, ran out: call it again. `TooLong` if the host's
+    /// `StillGuarded` or `StillActive` if `patience`, which holds for each interpreter, ran out: call it again. `TooLong` if the host's
     /// clock cannot tell it.
     pub fn finalize(&self, patience: Patience) -> Result<RuntimeLedger, RuntimeError> {
         if self.host().in_interrupt() {
@@ -83,7 +83,10 @@ impl<H: Host> Runtime<H> {
                 continue;
             };
             since = None;
-            let slot = begun.await_activations(0, patience).map_err(|_| RuntimeError::StillActive)?;
+            let slot = begun.await_exits(0, patience).map_err(|error| match error {
+                EndError::StillGuarded => RuntimeError::StillGuarded,
+                _ => RuntimeError::StillActive,
+            })?;
             let ended = retire::clear(self, slot, None);
             if id.is_main() {
                 ledger.main = ended;

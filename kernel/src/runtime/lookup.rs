@@ -23,7 +23,7 @@ impl Registry {
 
 /// Interpreters that are still being created, or already being taken down, are not to be seen.
 fn is_ready(head: &InterpreterHead) -> bool {
-    matches!(head.word.phase(), Phase::Running | Phase::Finalizing)
+    matches!(head.word.phase(), Phase::Running | Phase::Ending | Phase::Finalizing)
 }
 
 impl<H: Host> Runtime<H> {

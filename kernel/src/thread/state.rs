@@ -136,7 +136,7 @@ impl<H: Host> Runtime<H> {
         self.locked(|registry| {
             let born = self.listed(registry, id).map_err(|_| ThreadError::NotFound).and_then(|slot| {
                 match slot.head.word.phase() {
-                    Phase::Running => {}
+                    Phase::Running | Phase::Ending => {}
                     Phase::Creating => return Err(ThreadError::NotReady),
                     _ => return Err(ThreadError::Finalizing),
                 }
@@ -182,6 +182,16 @@ impl<H: Host> Runtime<H> {
         let Ok(interpreter) = self.locked(|registry| self.listed(registry, id)) else {
             return Err(AttachError::Ended);
         };
+        self.ensure_in(interpreter, id, f)
+    }
+
+    /// As [`ensure`](Self::ensure), where `id` was seen in that slot. If its tenant changes meanwhile, no frame of it is open.
+    pub(crate) fn ensure_in<R>(
+        &self,
+        interpreter: &InterpreterSlot<H>,
+        id: InterpreterId,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+    ) -> Result<R, AttachError> {
         let Some(open) = Session::find::<H>(&raw const interpreter.head) else {
             if Session::attached::<H>().is_some() {
                 return Err(AttachError::AlreadyAttached);

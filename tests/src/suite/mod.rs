@@ -8,6 +8,7 @@ pub mod eval;
 pub mod finalization;
 pub mod foreign;
 pub mod gil;
+pub mod guards;
 pub mod guest;
 pub mod lifecycle;
 pub mod limits;
