@@ -284,6 +284,8 @@ conformance! {
         a_run_may_be_begun_by_any_thread
         many_threads_fight_to_run_one_interpreter
         a_run_is_seen_from_other_threads;
+    small_limits:
+        every_limit_works_or_is_refused;
     swap:
         from_any_to_any_and_back
         an_own_gil_is_released_and_the_other_taken

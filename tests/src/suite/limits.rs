@@ -353,7 +353,7 @@ pub fn a_soft_limit_below_the_start_is_refused<H: TestHost>() {
 const STATE: usize = 200;
 
 /// A guest that takes a thousand bytes at its start.
-struct Starter;
+pub struct Starter;
 
 impl<H: Host> Guest<H> for Starter {
     type State = Plain<()>;

@@ -20,6 +20,7 @@ pub mod raw;
 pub mod registry;
 pub mod reset;
 pub mod running;
+pub mod small_limits;
 pub mod swap;
 pub mod thread_states;
 pub mod values;
