@@ -2,6 +2,7 @@
 
 mod checked;
 mod direct;
+mod filled;
 pub mod heap;
 mod heap_suite;
 mod model;
@@ -12,6 +13,7 @@ mod subject;
 
 pub use checked::{Checked, Lie};
 pub use direct::DirectHeap;
+pub use filled::Filled;
 pub use model::Model;
 pub use subject::{OnHeap, OnRaw, Subject};
 

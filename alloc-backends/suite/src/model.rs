@@ -1,25 +1,17 @@
 //! A model that knows every live block and checks every answer.
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, ptr::NonNull};
+use core::alloc::Layout;
 use std::collections::BTreeMap;
 
 use archipelago_kernel::memory::AllocCause;
 
-use crate::Subject;
-
-/// A live block, filled with one byte.
-#[derive(Clone, Copy)]
-struct Live {
-    start: NonNull<u8>,
-    layout: Layout,
-    fill: u8,
-}
+use crate::{Filled, Subject};
 
 /// A subject and what it must have live, by address.
 pub struct Model<S> {
     subject: S,
-    live: BTreeMap<usize, Live>,
+    live: BTreeMap<usize, Filled>,
     next_fill: u8,
 }
 
@@ -46,7 +38,7 @@ impl<S: Subject> Model<S> {
 
     /// How many bytes they have together, as asked for.
     pub fn bytes(&self) -> usize {
-        self.live.values().map(|live| live.layout.size()).sum()
+        self.live.values().map(Filled::size).sum()
     }
 
     /// Whether nothing is live.
@@ -62,45 +54,41 @@ impl<S: Subject> Model<S> {
         assert!(answer.len() >= layout.size(), "short: {} for {layout:?}", answer.len());
         assert!(address.is_multiple_of(layout.align()), "misaligned: {address:#x} for {layout:?}");
         if let Some((below, live)) = self.live.range(..address).next_back() {
-            assert!(below + live.layout.size() <= address, "overlaps the block below");
+            assert!(below + live.size() <= address, "overlaps the block below");
         }
         if let Some((above, _)) = self.live.range(address..).next() {
             assert!(address + layout.size() <= *above, "overlaps the block above");
         }
         self.next_fill = self.next_fill.wrapping_add(1);
-        let live = Live { start, layout, fill: self.next_fill };
-        fill(live, 0);
-        self.live.insert(address, live);
+        // SAFETY: it was returned just now, for this layout.
+        self.live.insert(address, unsafe { Filled::new(start, layout, self.next_fill) });
         Ok(address)
     }
 
     /// Checks the contents of a block and gives it back.
     pub fn deallocate(&mut self, address: usize) {
         let live = self.live.remove(&address).expect("a live block");
-        check(live, live.layout.size());
+        live.check();
         // SAFETY: it was live, was returned for this layout, and left the model just now.
-        unsafe { self.subject.deallocate(live.start, live.layout) };
+        unsafe { self.subject.deallocate(live.start(), live.layout()) };
     }
 
     /// Resizes a block in place and checks that what both sizes have in common was kept.
     pub fn resize(&mut self, address: usize, size: usize) -> Result<(), AllocCause> {
         let live = *self.live.get(&address).expect("a live block");
-        check(live, live.layout.size());
-        let new = Layout::from_size_align(size, live.layout.align()).expect("a layout");
+        live.check();
+        let new = Layout::from_size_align(size, live.layout().align()).expect("a layout");
         // SAFETY: the block is live and was returned for this layout; the alignment is the same.
-        let answer = unsafe { self.subject.resize(live.start, live.layout, new) };
-        let kept = live.layout.size().min(size);
+        let answer = unsafe { self.subject.resize(live.start(), live.layout(), new) };
         match answer {
             Ok(()) => {
                 if let Some((above, _)) = self.live.range(address + 1..).next() {
                     assert!(address + size <= *above, "grew into the block above");
                 }
-                let resized = Live { layout: new, ..live };
-                check(resized, kept);
-                fill(resized, kept);
-                self.live.insert(address, resized);
+                // SAFETY: it is of this layout now.
+                self.live.insert(address, unsafe { live.resized(live.start(), new) });
             }
-            Err(_) => check(live, live.layout.size()),
+            Err(_) => live.check(),
         }
         answer
     }
@@ -124,7 +112,7 @@ impl<S: Subject> Model<S> {
     /// Checks the contents of every live block, and lets the subject look at itself.
     pub fn check(&self) {
         self.inspect();
-        self.live.values().for_each(|live| check(*live, live.layout.size()));
+        self.live.values().for_each(Filled::check);
     }
 
     /// Gives every block back, from the lowest address up.
@@ -139,17 +127,4 @@ impl<S: Subject> Model<S> {
         self.check();
         self.subject
     }
-}
-
-fn fill(live: Live, from: usize) {
-    // SAFETY: the block is live, at least `layout.size()` bytes long, and nothing refers to it.
-    unsafe { live.start.add(from).write_bytes(live.fill, live.layout.size() - from) };
-}
-
-fn check(live: Live, len: usize) {
-    // SAFETY: the first `len` bytes were filled, and nothing writes to them while the slice lives.
-    let bytes = unsafe { core::slice::from_raw_parts(live.start.as_ptr(), len) };
-    // Compared in whole chunks, which Miri does natively.
-    let chunk = [live.fill; 256];
-    assert!(bytes.chunks(256).all(|part| part == &chunk[..part.len()]), "the contents changed");
 }

@@ -173,7 +173,7 @@ pub fn a_long_chain_is_released_without_recursion<H: TestHost>() {
     let rt = H::started();
     for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
-        let n = scaled(15_000, 200);
+        let n = scaled(15_000, 100);
         state
             .attach(|cx| {
                 let (noisy, drops) = Noisy::new();

@@ -19,8 +19,8 @@ const LARGE: usize = scaled(200, 4000);
 
 /// Densely where it is decided whether an interpreter fits.
 fn limits() -> impl Iterator<Item = usize> {
-    let dense = (512..4096).step_by(scaled(64, 1024));
-    dense.chain((4096..=64 << 10).step_by(scaled(1024, 32 << 10)))
+    let dense = (512..4096).step_by(scaled(64, 2048));
+    dense.chain((4096..=64 << 10).step_by(scaled(1024, 60 << 10)))
 }
 
 /// Takes memory until it is refused, and no sooner than it has to be.

@@ -6,8 +6,9 @@ mod act;
 
 pub use act::Act;
 
-use core::{alloc::Layout, ptr::NonNull, slice};
+use core::{alloc::Layout, slice};
 
+use archipelago_alloc_suite::Filled;
 use archipelago_kernel::{
     Attached, Host, Runtime,
     config::InterpreterConfig,
@@ -19,14 +20,8 @@ use crate::{account::Account, manual};
 /// Blocks that are live at a time: what they take fits on the smallest host.
 const MOST: usize = 40;
 
-/// A live block, filled with one byte.
-#[derive(Clone, Copy)]
-struct Block {
-    domain: Domain,
-    start: NonNull<u8>,
-    layout: Layout,
-    fill: u8,
-}
+/// A live block, and what it is charged to.
+type Block = (Domain, Filled);
 
 /// Does the steps in a new interpreter, and asserts that its account is right. `fail` tells the raw domain which request
 /// is to fail; without one it has all that is asked for.
@@ -181,72 +176,67 @@ impl Run<'_> {
                 assert!(start.addr().get().is_multiple_of(layout.align()));
                 assert_eq!(self.account.take(domain, layout.size()), Ok(()));
                 self.fill = self.fill.wrapping_add(1);
-                let block = Block { domain, start, layout, fill: self.fill };
-                fill(block);
-                self.blocks.push(block);
+                // SAFETY: it was returned just now, for this layout.
+                self.blocks.push((domain, unsafe { Filled::new(start, layout, self.fill) }));
             }
             Err(error) => self.refused(error, domain, layout.size(), limit),
         }
     }
 
-    fn deallocate<H: Host>(&mut self, cx: &Attached<'_, H>, block: Block) {
-        check(block, block.layout.size());
+    fn deallocate<H: Host>(&mut self, cx: &Attached<'_, H>, (domain, block): Block) {
+        block.check();
         // SAFETY: live, with this domain and layout; it left the list.
-        unsafe { cx.deallocate(block.domain, block.start, block.layout) };
-        self.account.give(block.domain, block.layout.size());
+        unsafe { cx.deallocate(domain, block.start(), block.layout()) };
+        self.account.give(domain, block.size());
     }
 
     fn reallocate<H: Host>(&mut self, cx: &Attached<'_, H>, nth: usize, size: u16) {
-        let old = self.blocks[nth];
-        let new = layout(size, old.layout.align());
-        let (from, to) = (old.layout.size(), new.size());
+        let (domain, old) = self.blocks[nth];
+        let new = layout(size, old.layout().align());
+        let (from, to) = (old.size(), new.size());
         let growth = self.account.admit_growth(from, to).err();
         let both = self.account.admit(to).err();
         // SAFETY: live, with this domain and layout; the alignment is the same.
-        match unsafe { cx.reallocate(old.domain, old.start, old.layout, new) } {
+        match unsafe { cx.reallocate(domain, old.start(), old.layout(), new) } {
             Ok(start) => {
                 assert_eq!(growth, None);
-                if start == old.start {
-                    self.account.exchange(old.domain, from, to);
+                if start == old.start() {
+                    self.account.exchange(domain, from, to);
                 } else {
                     // Both were live for a moment.
-                    assert_eq!(self.account.take(old.domain, to), Ok(()));
-                    self.account.give(old.domain, from);
+                    assert_eq!(self.account.take(domain, to), Ok(()));
+                    self.account.give(domain, from);
                 }
-                self.resized(nth, Block { start, layout: new, ..old });
+                // SAFETY: live, of this layout, and the old one is gone.
+                self.blocks[nth].1 = unsafe { old.resized(start, new) };
             }
             Err(error) => {
-                self.refused(error, old.domain, to, growth.or(both));
-                check(old, from);
+                self.refused(error, domain, to, growth.or(both));
+                old.check();
             }
         }
     }
 
     fn resize<H: Host>(&mut self, cx: &Attached<'_, H>, nth: usize, size: u16) {
-        let old = self.blocks[nth];
-        let new = layout(size, old.layout.align());
-        let (from, to) = (old.layout.size(), new.size());
+        let (domain, old) = self.blocks[nth];
+        let new = layout(size, old.layout().align());
+        let (from, to) = (old.size(), new.size());
         let growth = self.account.admit_growth(from, to).err();
         // SAFETY: live, with this domain and layout; the alignment is the same.
-        match unsafe { cx.resize(old.domain, old.start, old.layout, new) } {
+        match unsafe { cx.resize(domain, old.start(), old.layout(), new) } {
             Ok(()) => {
                 assert_eq!(growth, None);
-                self.account.exchange(old.domain, from, to);
-                self.resized(nth, Block { layout: new, ..old });
+                self.account.exchange(domain, from, to);
+                // SAFETY: it is of this layout now.
+                self.blocks[nth].1 = unsafe { old.resized(old.start(), new) };
             }
             Err(error) => {
                 // What can be done in place is the heap's.
                 let cause = growth.unwrap_or(AllocCause::Exhausted);
-                assert_eq!(error, AllocError { domain: old.domain, requested: to, cause });
-                check(old, from);
+                assert_eq!(error, AllocError { domain, requested: to, cause });
+                old.check();
             }
         }
-    }
-
-    fn resized(&mut self, nth: usize, block: Block) {
-        check(block, block.layout.size().min(self.blocks[nth].layout.size()));
-        fill(block);
-        self.blocks[nth] = block;
     }
 
     /// Gives half of it back: the other half is for the ledger.
@@ -259,7 +249,7 @@ impl Run<'_> {
             self.deallocate(cx, block);
             self.compare(cx);
         }
-        self.blocks.iter().for_each(|block| check(*block, block.layout.size()));
+        self.blocks.iter().for_each(|(_, block)| block.check());
     }
 }
 
@@ -273,15 +263,4 @@ fn layout(size: u16, align: usize) -> Layout {
 
 fn nth_of<T>(all: &[T], nth: u8) -> Option<usize> {
     usize::from(nth).checked_rem(all.len())
-}
-
-fn fill(block: Block) {
-    // SAFETY: the block is live, as large as its layout, and nothing refers to it.
-    unsafe { block.start.write_bytes(block.fill, block.layout.size()) };
-}
-
-fn check(block: Block, len: usize) {
-    // SAFETY: the first `len` bytes were filled, and nothing writes to them while the slice lives.
-    let bytes = unsafe { slice::from_raw_parts(block.start.as_ptr(), len) };
-    assert!(bytes.iter().all(|byte| *byte == block.fill), "the contents changed");
 }
