@@ -295,7 +295,7 @@ pub fn a_global_name_leaves_and_comes_back<H: TestHost>() {
 
 /// SPEC: O3
 pub fn a_name_never_leads_to_another_object<H: TestHost>() {
-    let rt = H::started();
+    let (rt, names) = (H::started(), scaled(100, 20));
     for config in strategies::<H>() {
         let mut state = rt.create(&config, None).unwrap();
         state
@@ -312,7 +312,7 @@ pub fn a_name_never_leads_to_another_object<H: TestHost>() {
                     old.push(name);
                 }
                 // Many at once, across the growth of their table.
-                let names: Vec<_> = (0..100usize)
+                let names: Vec<_> = (0..names)
                     .map(|n| {
                         let object = cx.alloc_plain(n).unwrap();
                         cx.global(object).ok().unwrap()
@@ -330,7 +330,7 @@ pub fn a_name_never_leads_to_another_object<H: TestHost>() {
                 }
             })
             .unwrap();
-        assert_eq!(rt.end(state.interpreter(), None).unwrap().objects, 50);
+        assert_eq!(rt.end(state.interpreter(), None).unwrap().objects, names / 2);
     }
 }
 
