@@ -7,7 +7,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use crate::Trouble;
+use crate::{Trouble, process};
 
 /// How much time a figure may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +90,12 @@ fn nanoseconds(rounds: u64, run: &mut dyn FnMut(u64) -> Result<(), Trouble>) -> 
     Ok(time(rounds, run)?.as_secs_f64() * 1e9 / rounds as f64)
 }
 
-/// Nanoseconds of one round of ours. `run` is given how many rounds to make.
+/// Nanoseconds of one round of ours, on one processor. `run` is given how many rounds to make.
 ///
 /// # Errors
 /// What a round answers.
 pub fn rounds(effort: Effort, mut ours: impl FnMut(u64) -> Result<(), Trouble>) -> Result<Samples, Trouble> {
+    let _here = process::pin();
     let count = calibrate(&mut ours)?;
     let mut samples = Samples::default();
     for _ in 0..effort.short_turns() {
@@ -103,7 +104,7 @@ pub fn rounds(effort: Effort, mut ours: impl FnMut(u64) -> Result<(), Trouble>) 
     Ok(samples)
 }
 
-/// Nanoseconds of one round of ours and of the peer's, in alternation.
+/// Nanoseconds of one round of ours and of the peer's, in alternation on one processor.
 ///
 /// # Errors
 /// What a round answers.
@@ -112,6 +113,7 @@ pub fn rounds_against(
     mut ours: impl FnMut(u64) -> Result<(), Trouble>,
     mut peer: impl FnMut(u64) -> Result<(), Trouble>,
 ) -> Result<Samples, Trouble> {
+    let _here = process::pin();
     let counts = (calibrate(&mut ours)?, calibrate(&mut peer)?);
     let mut samples = Samples::default();
     for _ in 0..effort.short_turns() {

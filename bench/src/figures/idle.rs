@@ -15,7 +15,7 @@ pub(super) const NAME: &str = "idle";
 pub(super) const FIGURES: &[Figure] = &[
     Figure {
         name: "idle/memory",
-        what: "resident memory of an interpreter with its first thread state, of 100,000 alive at once",
+        what: "what the process grows by for each of 100,000 interpreters alive at once, with its first thread state",
         unit: "bytes",
         goal: Goal::AtMost(1024.0),
         peer: Peer::None,
@@ -47,17 +47,15 @@ fn idle(effort: Effort, word: usize) -> Result<Samples, Trouble> {
 
 /// Prints the bytes of one of so many, what is left of them in the end, and what as many again take, in MiB.
 pub(super) fn work(count: usize) -> Result<(), Trouble> {
-    // The room for the handles is touched before.
     let start = resident()?;
     let rt = Runtime::new()?;
     let mut states = Vec::with_capacity(count);
-    let handles = count * size_of::<archipelago::ThreadState<'_>>();
-    let before = resident()?;
     for _ in 0..count {
         states.push(rt.create(&InterpreterConfig::isolated(), None)?);
     }
     let first = resident()?;
-    let each = first.saturating_sub(before).saturating_sub(handles as u64) as f64 / count as f64;
+    // Of all that the process took: the runtime and the handles too.
+    let each = first.saturating_sub(start) as f64 / count as f64;
     let end = |states: &mut Vec<archipelago::ThreadState<'_>>| {
         states.drain(..).try_for_each(|state| {
             let id = state.interpreter();

@@ -31,6 +31,24 @@ impl<H: Host> Memory for Ours<'_, '_, H> {
     }
 }
 
+/// Microsoft's, for a whole process: the functions of C that its users call.
+pub struct Mimalloc;
+
+// The calls are the library's own, so nothing stands between the pattern and them.
+impl Memory for Mimalloc {
+    #[inline(always)]
+    fn take(&mut self, bytes: Bytes) -> *mut u8 {
+        // SAFETY: it may be called with any size.
+        unsafe { libmimalloc_sys::mi_malloc(bytes.get()).cast() }
+    }
+
+    #[inline(always)]
+    unsafe fn give(&mut self, block: *mut u8, _: Bytes) {
+        // SAFETY: the block came from it and is live.
+        unsafe { libmimalloc_sys::mi_free(block.cast()) }
+    }
+}
+
 macro_rules! global {
     ($($(#[$doc:meta])* $name:ident($inner:expr);)+) => {
         $(
@@ -38,13 +56,13 @@ macro_rules! global {
             pub struct $name;
 
             impl Memory for $name {
-                #[inline(never)]
+                #[inline(always)]
                 fn take(&mut self, bytes: Bytes) -> *mut u8 {
                     // SAFETY: there are bytes.
                     unsafe { $inner.alloc(bytes.layout()) }
                 }
 
-                #[inline(never)]
+                #[inline(always)]
                 unsafe fn give(&mut self, block: *mut u8, bytes: Bytes) {
                     // SAFETY: passed on.
                     unsafe { $inner.dealloc(block, bytes.layout()) }
@@ -55,8 +73,6 @@ macro_rules! global {
 }
 
 global! {
-    /// Microsoft's, for a whole process.
-    Mimalloc(mimalloc::MiMalloc);
     /// Microsoft Research's, for a whole process.
     Snmalloc(snmalloc_rs::SnMalloc);
     /// The C library's, for a whole process.
