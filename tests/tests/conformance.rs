@@ -40,6 +40,7 @@ conformance! {
         a_vetoed_close_leaves_it_as_it_was
         closing_and_running_exclude_each_other;
     config:
+        a_config_is_kept_as_it_was
         every_combination_is_created_or_refused_for_real
         the_presets_are_what_they_are_called
         a_limit_below_the_footprint_is_refused

@@ -7,10 +7,12 @@ mod gil_choice;
 mod permit;
 mod preset;
 mod rules;
+mod stored;
 mod value;
 
 pub use gil_choice::GilChoice;
 pub use permit::Act;
+pub(crate) use stored::StoredConfig;
 pub use value::ConfigValue;
 
 use core::time::Duration;

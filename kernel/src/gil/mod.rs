@@ -86,7 +86,7 @@ impl<H: Host> Gil<H> {
     /// frames of the caller may rely on the GIL.
     #[inline]
     pub(crate) fn take(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
-        if let Some(low) = me.gave_way.get() {
+        if let Some(low) = me.gave_way() {
             let now = self.switches.load(Ordering::Relaxed);
             // One less is as good as any where there was a switch since.
             let seen = if now as u32 == low { now } else { now.wrapping_sub(1) };
@@ -219,7 +219,7 @@ impl<H: Host> Gil<H> {
     #[cold]
     unsafe fn release_asked(&self, me: &ThreadSlot, held: <H::Gil as RawGil>::Held) {
         me.breaker.take(DROP_GIL);
-        me.gave_way.set(Some(self.switches.load(Ordering::Relaxed) as u32));
+        me.set_gave_way(Some(self.switches.load(Ordering::Relaxed) as u32));
         // SAFETY: passed on.
         unsafe { H::GilPolicy::hand_over(&self.raw, held) }
     }
@@ -262,7 +262,7 @@ impl<H: Host> Gil<H> {
                 }
             }
         }
-        me.gave_way.set(None);
+        me.set_gave_way(None);
         let mut take = Take { gil: self, me, interpreter, seen, timed: None };
         while self.waiters.load(Ordering::Acquire) > 0 {
             take.seen = self.switches.load(Ordering::Acquire);

@@ -121,11 +121,11 @@ impl<H: Host> Runtime<H> {
         interpreter.head.word.begin();
         interpreter.head.generation.fetch_add(1, Ordering::Release);
         interpreter.renew(config, whence, role == Role::Main || !config.use_main_obmalloc());
-        let generation = self.list_new(slot, thread, role == Role::Main)?;
+        let generation = self.list_new(&config, slot, thread, role == Role::Main)?;
         core::mem::forget(taken);
 
         let place = Place { rt: self, interpreter, thread };
-        place.start_up(guest)?;
+        place.start_up(&config, guest)?;
         let state = ThreadState::new(place, generation);
         interpreter.head.word.publish();
         Ok(state)
@@ -134,13 +134,13 @@ impl<H: Host> Runtime<H> {
     /// Lists interpreter and thread state: the first step that others could see.
     fn list_new(
         &self,
+        config: &InterpreterConfig,
         slot: *const InterpreterSlot<H>,
         thread: &ThreadSlot,
         is_main: bool,
     ) -> Result<u32, CreateError> {
         // SAFETY: as in `build`.
         let interpreter = unsafe { &*slot };
-        let config = interpreter.head.config.get();
         loop {
             let listed = self.locked(|registry| {
                 let main = registry.oldest().cast::<InterpreterSlot<H>>();
@@ -187,9 +187,12 @@ impl<H: Host> Runtime<H> {
 impl<H: Host> Place<'_, H> {
     /// The steps of a creation that run code of others, of an interpreter that is listed. Where one fails, it is taken
     /// down.
-    pub(super) fn start_up(self, guest: Option<&'static GuestTable<H>>) -> Result<(), CreateError> {
+    pub(super) fn start_up(
+        self,
+        config: &InterpreterConfig,
+        guest: Option<&'static GuestTable<H>>,
+    ) -> Result<(), CreateError> {
         let roll_back = RollBack(self);
-        let config = self.interpreter.head.config.get();
         self.share_heap();
         if let Some(deadline) = config.deadline() {
             self.rt.arm(self.interpreter, deadline).map_err(|_| ConfigError::DurationTooLong)?;

@@ -74,7 +74,7 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
     /// # Errors
     /// `NotFound` once it ended.
     pub fn config(&self) -> Result<InterpreterConfig, LookupError> {
-        self.with(|slot| slot.head.config.get())
+        self.with(|slot| slot.head.config())
     }
 
     /// Where it is in its life: `Ended` also for one that is gone.

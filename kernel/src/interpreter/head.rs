@@ -9,7 +9,7 @@
 use core::ptr;
 
 use crate::{
-    config::InterpreterConfig,
+    config::{InterpreterConfig, StoredConfig},
     eval::pending::PendingList,
     interpreter::{InterpreterId, Whence, word::StateWord},
     memory::Account,
@@ -27,8 +27,8 @@ pub(crate) enum Bound {
     ToFresh,
     /// Any, and from then on that one only.
     ToTheFirst,
-    /// The one that the host knows by this number.
-    To(usize),
+    /// The one in `bound_to`.
+    ToOne,
 }
 
 pub(crate) struct InterpreterHead {
@@ -39,13 +39,12 @@ pub(crate) struct InterpreterHead {
     pub(crate) current: fn() -> *const (),
     pub(crate) id: Cell<InterpreterId>,
     pub(crate) whence: Cell<Whence>,
-    pub(crate) config: Cell<InterpreterConfig>,
-    /// lock: registry, newest first; chain of the id table; all slots; free slots.
+    config: Cell<StoredConfig>,
+    /// lock: registry, newest first; chain of the id table, or of the free slots; all slots.
     pub(crate) newer: Cell<*const InterpreterHead>,
     pub(crate) older: Cell<*const InterpreterHead>,
     pub(crate) chain: Cell<*const InterpreterHead>,
     pub(crate) next_slot: Cell<*mut InterpreterHead>,
-    pub(crate) next_free: Cell<*mut InterpreterHead>,
     /// lock: thread states, newest first.
     pub(crate) threads: Cell<*const ThreadSlot>,
     /// lock: cleared by the raw layer, to be deleted.
@@ -55,6 +54,8 @@ pub(crate) struct InterpreterHead {
     pub(crate) account: Account,
     /// GIL: which thread may be attached (SPEC C7).
     pub(crate) bound: Cell<Bound>,
+    /// GIL: how the host calls that thread.
+    pub(crate) bound_to: Cell<usize>,
     /// GIL: fuel left, or none set.
     pub(crate) fuel: Cell<Option<u64>>,
     /// GIL: the guest is being told that memory is low; it is not told again meanwhile.
@@ -91,17 +92,17 @@ impl InterpreterHead {
             current,
             id: Cell::new(InterpreterId { cycle: 0, number: 0 }),
             whence: Cell::new(Whence::Unknown),
-            config: Cell::new(InterpreterConfig::isolated()),
+            config: Cell::new(StoredConfig::new(&InterpreterConfig::isolated())),
             newer: Cell::new(ptr::null()),
             older: Cell::new(ptr::null()),
             chain: Cell::new(ptr::null()),
             next_slot: Cell::new(ptr::null_mut()),
-            next_free: Cell::new(ptr::null_mut()),
             threads: Cell::new(ptr::null()),
             cleared: Cell::new(false),
             running: AtomicPtr::new(ptr::null_mut()),
             account: Account::new(),
             bound: Cell::new(Bound::No),
+            bound_to: Cell::new(0),
             fuel: Cell::new(None),
             collecting: Cell::new(false),
             live_objects: Cell::new(0),
@@ -121,7 +122,7 @@ impl InterpreterHead {
     /// Everything as new, for the next interpreter in this slot. Only in phase CREATING, by the creator.
     pub(crate) fn renew(&self, config: InterpreterConfig, whence: Whence, owns_heap: bool) {
         self.whence.set(whence);
-        self.config.set(config);
+        self.config.set(StoredConfig::new(&config));
         self.threads.set(ptr::null());
         self.cleared.set(false);
         self.running.store(ptr::null_mut(), Ordering::Relaxed);
@@ -142,6 +143,11 @@ impl InterpreterHead {
         for counter in [&self.waits, &self.waited_us, &self.switches] {
             counter.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// The config it was made with.
+    pub(crate) fn config(&self) -> InterpreterConfig {
+        self.config.get().config()
     }
 
     /// Thread states there are. Under the runtime's lock.

@@ -85,7 +85,7 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
         let generation = finish.begin_again(thread).ok_or(ResetError::Worn)?;
         mem::forget(fresh);
         let place = Place { rt, interpreter: slot, thread };
-        place.start_up(guest)?;
+        place.start_up(&slot.head.config(), guest)?;
         self.move_to(place, generation);
         slot.head.word.publish();
         let ledger = tell.into_ledger();

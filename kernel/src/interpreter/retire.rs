@@ -175,7 +175,7 @@ impl<H: Host> Finish<'_, H> {
         let born = self.rt.locked(|registry| {
             let head = &slot.head;
             self.bury(registry).then(|| {
-                slot.renew(head.config.get(), head.whence.get(), slot.owns_heap());
+                slot.renew(head.config(), head.whence.get(), slot.owns_heap());
                 head.word.begin_again();
                 registry.add_thread(thread, head, ThreadWhence::Init)
             })

@@ -20,7 +20,7 @@ impl<H: Host> Drop for MainsGil<'_, H> {
         // SAFETY: taken below, on this thread and through this thread state.
         unsafe { self.0.gil().release(self.1) }
         // Of main's GIL, which this thread state does not take again.
-        self.1.gave_way.set(None);
+        self.1.set_gave_way(None);
     }
 }
 

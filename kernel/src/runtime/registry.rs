@@ -128,7 +128,7 @@ impl Registry {
         let slot = self.free_interpreters;
         // SAFETY: free slots are slots of this runtime.
         if let Some(head) = unsafe { slot.as_ref() } {
-            self.free_interpreters = head.next_free.get();
+            self.free_interpreters = head.chain.get().cast_mut();
         }
         slot
     }
@@ -143,7 +143,7 @@ impl Registry {
     /// The slot waits for its next interpreter.
     pub(crate) fn free_interpreter_slot(&mut self, slot: *mut InterpreterHead) {
         // SAFETY: the slot belongs to this runtime.
-        unsafe { (*slot).next_free.set(self.free_interpreters) };
+        unsafe { (*slot).chain.set(self.free_interpreters) };
         self.free_interpreters = slot;
     }
 
@@ -152,7 +152,7 @@ impl Registry {
         let slot = self.free_threads;
         // SAFETY: free slots are slots of this runtime.
         if let Some(thread) = unsafe { slot.as_ref() } {
-            self.free_threads = thread.next_free.get();
+            self.free_threads = thread.next.get().cast_mut();
         }
         slot
     }
@@ -167,7 +167,7 @@ impl Registry {
     /// The slot waits for its next thread state.
     pub(crate) fn free_thread_slot(&mut self, slot: *mut ThreadSlot) {
         // SAFETY: the slot belongs to this runtime.
-        unsafe { (*slot).next_free.set(self.free_threads) };
+        unsafe { (*slot).next.set(self.free_threads) };
         self.free_threads = slot;
     }
 

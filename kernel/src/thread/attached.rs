@@ -88,7 +88,7 @@ impl<'i, H: Host> Attached<'i, H> {
 
     /// The config this interpreter was created with.
     pub fn config(&self) -> InterpreterConfig {
-        self.slot().head.config.get()
+        self.slot().head.config()
     }
 
     /// Whether this interpreter may do `act`; the error names it and the setting (SPEC C6).

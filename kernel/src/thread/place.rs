@@ -140,15 +140,16 @@ impl<'rt, H: Host> Place<'rt, H> {
     fn admit_bound(self, bound: Bound) -> Result<(), AttachError> {
         let head = &self.interpreter.head;
         // The frames that are open already; the one that asks is not among them.
-        if head.config.get().always_new_thread() && Session::any::<H>(|other| !ptr::eq(other, head)) {
+        if head.config().always_new_thread() && Session::any::<H>(|other| !ptr::eq(other, head)) {
             return Err(AttachError::NeedsNewThread);
         }
         let me = self.rt.host().thread_id();
         match bound {
             Bound::No | Bound::ToFresh => Ok(()),
-            Bound::To(other) if other != me => Err(AttachError::WrongThread),
-            Bound::ToTheFirst | Bound::To(_) => {
-                head.bound.set(Bound::To(me));
+            Bound::ToOne if head.bound_to.get() != me => Err(AttachError::WrongThread),
+            Bound::ToTheFirst | Bound::ToOne => {
+                head.bound.set(Bound::ToOne);
+                head.bound_to.set(me);
                 Ok(())
             }
         }

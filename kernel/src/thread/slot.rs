@@ -54,17 +54,17 @@ pub(crate) struct ThreadSlot {
     pub(crate) interpreter: Cell<*const InterpreterHead>,
     pub(crate) number: Cell<u64>,
     pub(crate) whence: Cell<ThreadWhence>,
-    /// Under the runtime's lock: the interpreter's list, newest first.
+    /// Under the runtime's lock: the interpreter's list, newest first; or the free slots.
     pub(crate) next: Cell<*const ThreadSlot>,
     pub(crate) prev: Cell<*const ThreadSlot>,
-    /// Under the runtime's lock: all slots of the runtime, and those that are free.
+    /// Under the runtime's lock: all slots of the runtime.
     pub(crate) next_slot: Cell<*mut ThreadSlot>,
-    pub(crate) next_free: Cell<*mut ThreadSlot>,
     /// Under the runtime's lock: how to wake the thread while it waits in `Attached::wait`.
     pub(crate) wake: Cell<Option<NonNull<dyn Wake>>>,
     /// Of the thread that has the thread state: it let its GIL go because somebody asked, at so many switches (their low
     /// bits).
-    pub(crate) gave_way: Cell<Option<u32>>,
+    gave_way_at: Cell<u32>,
+    gave_way: Cell<bool>,
     /// Under the GIL: the guest's data of this thread state. Its own thread looks at it without.
     guest: AtomicPtr<()>,
     /// Under the GIL: cleared by the raw layer, ready to be deleted.
@@ -91,15 +91,27 @@ impl ThreadSlot {
                 next: Cell::new(ptr::null()),
                 prev: Cell::new(ptr::null()),
                 next_slot: Cell::new(ptr::null_mut()),
-                next_free: Cell::new(ptr::null_mut()),
                 wake: Cell::new(None),
-                gave_way: Cell::new(None),
+                gave_way_at: Cell::new(0),
+                gave_way: Cell::new(false),
                 guest: AtomicPtr::new(ptr::null_mut()),
                 cleared: Cell::new(false),
                 raw_user: AtomicU32::new(0),
                 session: Session::new(),
             }
         }
+    }
+
+    /// At how many switches it let its GIL go because somebody asked, if it did.
+    #[inline]
+    pub(crate) fn gave_way(&self) -> Option<u32> {
+        self.gave_way.get().then_some(self.gave_way_at.get())
+    }
+
+    #[inline]
+    pub(crate) fn set_gave_way(&self, at: Option<u32>) {
+        self.gave_way.set(at.is_some());
+        self.gave_way_at.set(at.unwrap_or(0));
     }
 
     /// The generation of the thread state that lives here, odd, or an even number.
@@ -122,7 +134,7 @@ impl ThreadSlot {
         self.breaker.reset(breaker);
         self.cleared.set(false);
         self.wake.set(None);
-        self.gave_way.set(None);
+        self.set_gave_way(None);
         self.set_guest(ptr::null_mut());
         self.set_status(Status::Detached);
         let born = self.generation.load(Ordering::Relaxed).wrapping_add(1);

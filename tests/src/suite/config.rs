@@ -37,6 +37,42 @@ fn every_config() -> impl Iterator<Item = InterpreterConfig> {
     })
 }
 
+/// What an interpreter was made with is what it answers, to the last nanosecond, whether it was set or not.
+///
+/// SPEC: C1
+pub fn a_config_is_kept_as_it_was<H: TestHost>() {
+    let rt = H::started();
+    let of = InterpreterConfig::isolated();
+    let time = |secs| Some(Duration::new(secs, 999_999_999));
+    let all = of
+        .with_memory_limit(Some(usize::MAX))
+        .with_memory_soft_limit(Some(1 << 20))
+        .with_memory_reserve(usize::MAX)
+        .with_fuel(Some(u64::MAX))
+        .with_switch_interval(time(0))
+        .with_deadline(time(3))
+        .with_bound_to_thread(true);
+    let one_each = [
+        of,
+        of.with_memory_limit(Some(1 << 20)),
+        of.with_memory_soft_limit(Some(1 << 20)),
+        of.with_memory_reserve(1),
+        of.with_fuel(Some(0)),
+        of.with_switch_interval(Some(Duration::from_nanos(1001))),
+        of.with_deadline(time(2)),
+        of.with_allow_fork(true),
+        of.with_allow_exec(true),
+        of.with_allow_threads(true),
+        of.with_allow_daemon_threads(true),
+        of.with_always_new_thread(true),
+        all,
+    ];
+    for config in one_each {
+        let id = create(&rt, &config);
+        assert_eq!(rt.interpreter(id).unwrap().config(), Ok(config));
+    }
+}
+
 /// SPEC: C1, C3, C4
 /// CPython: test_capi.InterpreterConfigTests.test_interp_init, test_capi.InterpreterConfigTests.test_get_config,
 /// CPython: test_capi.SubinterpreterTest.test_configured_settings, test_api.LowLevelTests.test_get_config
