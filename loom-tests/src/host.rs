@@ -109,12 +109,15 @@ macro_rules! watched {
             const ASKS_ONCE: bool = <$policy as GilPolicy<$gil>>::ASKS_ONCE;
             const DIRECT: bool = <$policy as GilPolicy<$gil>>::DIRECT;
 
-            fn wait(gil: &$gil, interval: Duration, ask: &mut dyn FnMut()) -> <$gil as RawGil>::Held {
-                $policy::wait(gil, interval, &mut || {
-                    ask();
-                    if !<Self as GilPolicy<$gil>>::ASKS_ONCE {
+            fn wait(gil: &$gil, next: &mut dyn FnMut() -> Duration) -> <$gil as RawGil>::Held {
+                let mut first = true;
+                $policy::wait(gil, &mut || {
+                    let patience = next();
+                    if !first {
                         RAN_OUT.fetch_add(1, Ordering::Release);
                     }
+                    first = false;
+                    patience
                 })
             }
 

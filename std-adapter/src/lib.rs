@@ -10,6 +10,7 @@ mod error;
 mod gil;
 mod host;
 mod park;
+mod parking;
 mod runtime;
 mod slot;
 mod spawn;

@@ -1,30 +1,38 @@
 //! Blocking threads in the operating system.
-#![allow(unsafe_code)]
 
 use core::time::Duration;
 use std::time::Instant;
 
 use archipelago_kernel::host::Park;
-use parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN};
 
-/// Parks threads in `parking_lot_core`'s table, which checks the condition after the thread is queued.
+use crate::parking::{Queue, Sleeper};
+
+/// Parks threads in a table of this crate, which checks the condition before the thread is queued.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StdPark;
 
 impl Park for StdPark {
     fn park(&self, key: usize, blocked: &dyn Fn() -> bool, timeout: Option<Duration>) {
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        // SAFETY: the kernel's keys are addresses of its own words, which nobody else parks on; `blocked` only
-        // reads an atomic, and the other callbacks do nothing, so none of them parks, unparks or panics.
-        unsafe {
-            parking_lot_core::park(key, blocked, || {}, |_, _| {}, DEFAULT_PARK_TOKEN, until);
+        let me = Sleeper::me();
+        let mut queue = Queue::lock(key);
+        if !blocked() {
+            return;
+        }
+        queue.enter(&me);
+        drop(queue);
+        while !me.is_served() {
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Queue::lock(key).leave(&me);
+            }
+            Sleeper::sleep(until);
         }
     }
 
     fn unpark(&self, key: usize) {
-        // SAFETY: as in `park`.
-        unsafe {
-            parking_lot_core::unpark_all(key, DEFAULT_UNPARK_TOKEN);
-        }
+        let mut queue = Queue::lock(key);
+        let all: Vec<_> = core::iter::from_fn(|| queue.serve()).collect();
+        drop(queue);
+        all.iter().for_each(|sleeper| sleeper.wake());
     }
 }

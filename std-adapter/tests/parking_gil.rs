@@ -7,3 +7,4 @@ tier!(as_gil: AsGil<ParkingGil>; basic);
 tier!(as_gil_elsewhere: AsGil<ParkingGil>; other_thread);
 tier!(timed: ParkingGil; timed);
 tier!(fair: ParkingGil; fair);
+tier!(places: ParkingGil; places);

@@ -170,13 +170,19 @@ impl<H: Host> Gil<H> {
             let clock = rt.host().clock();
             (clock, clock.now())
         });
-        hold.held = Some(H::GilPolicy::wait(&self.raw, self.interval(), &mut || {
+        let mut looked = false;
+        hold.held = Some(H::GilPolicy::wait(&self.raw, &mut || {
             let now = self.switches.load(Ordering::Relaxed);
             // A switch since the last look means that the holder has not had its whole interval yet.
-            if now == seen || H::GilPolicy::ASKS_ONCE {
+            if (looked && now == seen) || H::GilPolicy::ASKS_ONCE {
                 self.ask();
             }
-            seen = now;
+            // The number before this wait began counts for the first interval.
+            if looked {
+                seen = now;
+            }
+            looked = true;
+            self.interval()
         }));
         let waited = start.map(|(clock, start)| clock.between(start, clock.now()).as_micros());
         drop(hold);

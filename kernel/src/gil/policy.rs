@@ -10,16 +10,17 @@ use crate::host::{RawGil, RawGilFair, RawGilTimed};
 /// # Safety
 /// `wait` returns only with the GIL held by this call; `hand_over` releases it.
 pub unsafe trait GilPolicy<G: RawGil>: 'static {
-    /// `wait` calls `ask` once only, before it blocks. The holder then looks for waiters after it has
+    /// `wait` calls `next` once only, before it blocks. The holder then looks for waiters after it has
     /// published itself, behind a fence.
     const ASKS_ONCE: bool;
 
     /// After `hand_over` the lock belongs to a waiter that was blocked, even before that thread runs.
     const DIRECT: bool = false;
 
-    /// Blocks until the GIL is held, calling `ask` for a drop request: whenever `interval` passed without a
-    /// change, or once at the beginning where the lock cannot be waited for with a time limit.
-    fn wait(gil: &G, interval: Duration, ask: &mut dyn FnMut()) -> G::Held;
+    /// Blocks until the GIL is held. `next` may make a drop request. It is called before the thread sleeps, and again
+    /// whenever what it answered has passed; once only where the lock cannot be waited for with a time limit. It does not
+    /// unwind.
+    fn wait(gil: &G, next: &mut dyn FnMut() -> Duration) -> G::Held;
 
     /// Lets the GIL go after a drop request, to a waiter if the lock can.
     ///
@@ -36,8 +37,8 @@ pub struct Blocking;
 unsafe impl<G: RawGil> GilPolicy<G> for Blocking {
     const ASKS_ONCE: bool = true;
 
-    fn wait(gil: &G, _: Duration, ask: &mut dyn FnMut()) -> G::Held {
-        ask();
+    fn wait(gil: &G, next: &mut dyn FnMut() -> Duration) -> G::Held {
+        next();
         gil.lock()
     }
 
@@ -51,19 +52,13 @@ unsafe impl<G: RawGil> GilPolicy<G> for Blocking {
 #[derive(Debug, Clone, Copy)]
 pub struct Interval;
 
-// SAFETY: `lock_for` answers `Some` only with the GIL held (contract of `RawGilTimed`), `unlock_fair`
-// releases it.
+// SAFETY: `lock_asking` returns with the GIL held (contract of `RawGilTimed`), `unlock_fair` releases it.
 unsafe impl<G: RawGilTimed + RawGilFair> GilPolicy<G> for Interval {
     const ASKS_ONCE: bool = false;
     const DIRECT: bool = true;
 
-    fn wait(gil: &G, interval: Duration, ask: &mut dyn FnMut()) -> G::Held {
-        loop {
-            if let Some(held) = gil.lock_for(interval) {
-                return held;
-            }
-            ask();
-        }
+    fn wait(gil: &G, next: &mut dyn FnMut() -> Duration) -> G::Held {
+        gil.lock_asking(next)
     }
 
     unsafe fn hand_over(gil: &G, held: G::Held) {

@@ -98,6 +98,19 @@ pub unsafe trait RawGil: Send + Sync + 'static {
 pub unsafe trait RawGilTimed: RawGil {
     /// Waits for at most about `patience`.
     fn lock_for(&self, patience: Duration) -> Option<Self::Held>;
+
+    /// Blocks until the GIL is held, and asks for it meanwhile: calls `next` before it sleeps, and again whenever what that
+    /// answered has passed. `next` is short, does not unwind, and may be called any number of times.
+    ///
+    /// A lock with a queue keeps the caller's place in it. As it is provided here the caller may lose it each time, and then
+    /// nothing bounds how long it waits behind others.
+    fn lock_asking(&self, next: &mut dyn FnMut() -> Duration) -> Self::Held {
+        loop {
+            if let Some(held) = self.lock_for(next()) {
+                return held;
+            }
+        }
+    }
 }
 
 /// A GIL that can be handed to a waiting thread directly.

@@ -7,7 +7,7 @@ pub mod timed;
 
 pub use subject::{AsGil, AsLock, Basic};
 
-/// `tier!(module: Type; basic)`, `... ; other_thread`, `... ; timed`, `... ; fair`: the tests of one tier.
+/// `tier!(module: Type; basic)`, `... ; other_thread`, `... ; timed`, `... ; fair`, `... ; places`: the tests of one tier.
 #[macro_export]
 macro_rules! tier {
     ($module:ident: $type:ty; basic) => {
@@ -19,7 +19,10 @@ macro_rules! tier {
     };
     ($module:ident: $type:ty; timed) => {
         $crate::tier!(@ $module, $type, timed: gives_up, takes_a_free_one, takes_one_that_is_freed,
-            excludes_four_threads);
+            excludes_four_threads, excludes_four_that_ask);
+    };
+    ($module:ident: $type:ty; places) => {
+        $crate::tier!(@ $module, $type, timed: keeps_places);
     };
     ($module:ident: $type:ty; fair) => {
         $crate::tier!(@ $module, $type, fair: releases, serves_a_blocked_waiter_first, excludes_four_threads);
