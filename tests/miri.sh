@@ -31,7 +31,7 @@ backends() {
         small::serves small::the_nth small::lies small::moves small::dropping beside_locked::sweeping \
         beside_locked::the_nth all_of_them::sweeping
     run "memory and containers; 32 bits" "" "${bits32[@]}" "${tests[@]}" --test conformance -- \
-        bare_host::memory bare_host::limits bare_host::containers
+        bare_host::memory bare_host::limits bare_host::accounts bare_host::containers
     run "out of memory; 32 bits" "" "${bits32[@]}" "${tests[@]}" --test oom
 }
 

@@ -27,6 +27,10 @@ macro_rules! conformance {
 }
 
 conformance! {
+    accounts:
+        accounts_are_exact_in_any_order
+        threads_keep_accounts_of_their_own
+        what_is_in_transit_is_charged_to_no_interpreter;
     close:
         one_and_then_all
         a_second_close_finds_nothing
@@ -173,10 +177,7 @@ conformance! {
         near_the_limit_the_guest_is_told
         a_failed_request_takes_no_notice_away
         the_hard_limit_holds_to_the_end
-        a_soft_limit_below_the_start_is_refused
-        accounts_are_exact_in_any_order
-        threads_keep_accounts_of_their_own
-        what_is_in_transit_is_charged_to_no_interpreter;
+        a_soft_limit_below_the_start_is_refused;
     memory:
         the_raw_domain_wants_nothing_attached
         every_domain_is_charged_to_the_byte
@@ -190,6 +191,11 @@ conformance! {
         a_wrong_discharge_is_refused
         a_refused_value_may_be_let_go
         a_finalizing_interpreter_gives_nothing_out;
+    names:
+        a_global_name_leaves_and_comes_back
+        a_name_never_leads_to_another_object
+        a_name_is_refused_elsewhere
+        threads_take_turns_with_one_object;
     objects:
         values_are_read_and_changed_through_the_token
         the_last_reference_drops_the_value_and_frees_the_memory
@@ -199,10 +205,6 @@ conformance! {
         a_long_chain_is_released_without_recursion
         a_cycle_lives_until_the_end
         a_destructor_that_panics_at_the_end_is_counted
-        a_global_name_leaves_and_comes_back
-        a_name_never_leads_to_another_object
-        a_name_is_refused_elsewhere
-        threads_take_turns_with_one_object
         a_destructor_that_asks_for_a_token_is_told
         a_destructor_may_use_what_it_owns;
     observers:

@@ -1,6 +1,7 @@
 //! The conformance suite, one module per noun. Every function is one test, for any host. Its `SPEC` line names the
 //! rows of docs/features.md it proves, its `CPython` lines the tests it restates.
 
+pub mod accounts;
 pub mod close;
 pub mod config;
 pub mod containers;
@@ -13,6 +14,7 @@ pub mod guest;
 pub mod lifecycle;
 pub mod limits;
 pub mod memory;
+pub mod names;
 pub mod objects;
 pub mod observers;
 pub mod pending;
