@@ -45,6 +45,8 @@ errors! {
         AlreadyAttached = 0x0205 => "runtime: this thread has a thread state attached: detach first",
         /// Threads are still active in an interpreter. Finalization goes on when called again.
         StillActive = 0x0206 => "runtime: threads are still active in an interpreter: let them return, then call finalize again",
+        /// Threads that are to be joined still run. Finalization goes on when called again.
+        StillRunning = 0x020b => "runtime: threads that are to be joined still run: let them return, then call finalize again",
         /// Guards keep an interpreter from finalizing. Finalization goes on when called again.
         StillGuarded = 0x020a => "runtime: guards keep an interpreter: let their holders give them back, then call finalize again",
         /// Asked inside an interrupt handler.
@@ -170,6 +172,8 @@ errors! {
         StillActive = 0x0606 => "end: threads are still active in the interpreter after the time limit; everything stays valid and the last one to leave completes the end",
         /// Guards are left after the time limit. The interpreter is as before.
         StillGuarded = 0x0610 => "end: guards keep the interpreter after the time limit, and it is as before: let their holders give them back",
+        /// Threads that are to be joined still run after the time limit. The interpreter is as before; callbacks that ran have run.
+        StillRunning = 0x0611 => "end: threads that are to be joined still run after the time limit, and the interpreter is as before: let them return",
         /// This thread has a frame of it open and would wait for itself.
         WouldDeadlock = 0x0607 => "end: this thread has a frame of the interpreter open and would wait for itself: return from it first",
         /// This thread has a thread state attached.

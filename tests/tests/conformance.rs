@@ -92,6 +92,18 @@ conformance! {
         a_handler_interrupts_and_looks_at_deadlines
         a_deadline_waits_for_the_first_thread_state
         an_end_during_a_nested_wait_reaches_the_outer_one;
+    exits:
+        callbacks_run_last_in_first_out
+        hooks_then_joins_then_callbacks
+        out_of_patience_nothing_is_refused
+        a_guard_holder_registers_late
+        callbacks_are_ordinary_code
+        any_thread_may_run_them
+        a_callback_that_panics_leaves_the_rest_for_the_next_end
+        an_end_from_a_callback_is_refused
+        a_runtime_runs_all_of_them
+        a_reset_runs_them_once
+        a_callback_is_charged_and_may_be_refused;
     finalization:
         leftovers_end_newest_first_and_each_is_reported
         finalization_gives_all_memory_back_on_drop

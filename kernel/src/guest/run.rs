@@ -87,7 +87,12 @@ impl<H: Host> Attached<'_, H> {
     }
 
     fn run(&mut self, step: impl FnOnce(&mut Self) -> Step) -> Step {
-        if !self.slot().head.take_main_slot(self.thread()) {
+        let slot = self.slot();
+        // A close holds the main slot by the reserve, through which its callbacks run: they may run something too.
+        if slot.head.is_run_by(&slot.reserve) && ptr::eq(self.thread(), &slot.reserve) {
+            return step(self);
+        }
+        if !slot.head.take_main_slot(self.thread()) {
             return Step::Failed(Fault::Refused(GuestError::AlreadyRunning));
         }
         self.step(step)

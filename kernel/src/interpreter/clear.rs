@@ -25,6 +25,7 @@ impl<H: Host> Drop for Sweep<'_, '_, H> {
         object::give_up(cx, ledger);
         ledger.leaked = slot.head.account.usage();
         ledger.peak = ledger.leaked.peak;
+        ledger.callbacks_failed = slot.head.exits_failed.get() as usize;
         // SAFETY: [T1] the token holds the GIL; guest and objects are down, so no block is used.
         unsafe { slot.sweep(cx.rt().raw()) };
     }
@@ -63,6 +64,7 @@ impl<H: Host> Attached<'_, H> {
         while !cx.slot().head.pending.is_empty() {
             let _ = cx.run_pending();
         }
+        cx.drop_exits();
         cx.end_guest();
         cx.forget_values();
         cx.settle();

@@ -10,7 +10,7 @@ use crate::{
     error::{ConfigError, CreateError, GuestError},
     guest::GuestTable,
     host::{Clock, Host},
-    interpreter::{InterpreterSlot, Phase, Whence, retire::take_down},
+    interpreter::{InterpreterSlot, Phase, Whence, end::Begun, retire::take_down},
     memory::{AllocCause, Ledger},
     observe::Event,
     runtime::{Runtime, RuntimePhase},
@@ -86,6 +86,7 @@ impl<H: Host> Runtime<H> {
             fn drop(&mut self) {
                 let rt = self.0.runtime();
                 let begun = rt.begin_end(self.0.interpreter(), |_| Ok(()), || Ok(()));
+                let begun = begun.map(Begun::without_callbacks);
                 if let Ok(slot) = begun.and_then(|begun| begun.await_exits(0, Some(Duration::ZERO))) {
                     take_down(rt, slot, None, &mut Ledger::default());
                 }

@@ -1,7 +1,7 @@
 //! Ending an interpreter: the order of ARCHITECTURE.md "Ending".
 //!
-//! begin (no new activations) → wait for the open ones (or leave the rest to the last one out) → clearing
-//! (`clear.rs`): leftover pending calls, guest, objects → heap swept → (`retire.rs`) thread states die, number
+//! begin → (`wind_down.rs`) callbacks, joins, guards → no new activations → wait for the open ones (or leave the rest to the
+//! last one out) → clearing (`clear.rs`): leftover pending calls, guest, objects → heap swept → (`retire.rs`) thread states die, number
 //! retired, slot free.
 
 use core::{mem, ptr, time::Duration};
@@ -9,12 +9,8 @@ use core::{mem, ptr, time::Duration};
 use crate::{
     error::EndError,
     eval::breaker::FINALIZING,
-    host::{Clock, Host, Park},
-    interpreter::{
-        InterpreterId, InterpreterSlot, Phase, retire,
-        slot::InstantOf,
-        word::{BeginEnd, Claim, Finalize},
-    },
+    host::{Clock, Host},
+    interpreter::{InterpreterId, InterpreterSlot, Phase, retire, word::BeginEnd},
     memory::Ledger,
     observe::{Event, Veto},
     runtime::Runtime,
@@ -106,99 +102,33 @@ impl<H: Host> Runtime<H> {
 
     /// Under the lock.
     fn to_finalizing<'rt>(&'rt self, slot: &'rt InterpreterSlot<H>) -> Result<Begun<'rt, H>, EndError> {
-        match slot.head.word.begin_end() {
+        match slot.head.word.begin_end(slot.head.has_exits()) {
             BeginEnd::Begun => {
-                let begun = Begun { rt: self, slot };
+                let begun = Begun { rt: self, slot, callbacks: true };
                 slot.head.break_all(FINALIZING);
                 Ok(begun)
             }
-            // Nobody is told before the guards are back; and everybody was told by an end that is taken over.
-            BeginEnd::Guarded | BeginEnd::TakenOver => Ok(Begun { rt: self, slot }),
+            // Nobody is told before guards are back; and everybody was told by an end that is taken over.
+            BeginEnd::Waits | BeginEnd::TakenOver => Ok(Begun { rt: self, slot, callbacks: true }),
             BeginEnd::InProgress | BeginEnd::NotReady => Err(EndError::InProgress),
             BeginEnd::Ended => Err(EndError::NotFound),
         }
     }
 }
 
-/// An end that has begun; the phase is CLOSING or FINALIZING. Dropping it, as where the host or an observer panics, leaves the
-/// end to the next who tries: from CLOSING the interpreter is as before.
+/// An end that has begun; the phase is ENDING, CLOSING or FINALIZING. Dropping it, as where the host or an observer panics,
+/// leaves the end to the next who tries: before FINALIZING the interpreter is as it was.
 #[must_use]
 pub(crate) struct Begun<'rt, H: Host> {
-    rt: &'rt Runtime<H>,
-    slot: &'rt InterpreterSlot<H>,
+    pub(super) rt: &'rt Runtime<H>,
+    pub(super) slot: &'rt InterpreterSlot<H>,
+    /// Whether callbacks are run, or dropped.
+    pub(super) callbacks: bool,
 }
 
 impl<H: Host> Drop for Begun<'_, H> {
     fn drop(&mut self) {
         self.slot.head.word.give_up();
-    }
-}
-
-impl<'rt, H: Host> Begun<'rt, H> {
-    /// CLOSING → FINALIZING once no guard is left, FINALIZING → CLEARING once nothing but `own` activations are left.
-    pub(crate) fn await_exits(
-        self,
-        own: usize,
-        patience: Patience,
-    ) -> Result<&'rt InterpreterSlot<H>, EndError> {
-        let Begun { rt, slot } = self;
-        let word = &slot.head.word;
-        let mut time = TimeLeft::new(rt.host(), patience);
-        while !word.is_finalizing() && !self.finalize() {
-            if time.is_over() {
-                return Err(EndError::StillGuarded);
-            }
-            time.park(key(slot), &|| word.guards() > 0);
-        }
-        while word.claim(own) != Claim::Claimed {
-            if time.is_over() {
-                let claim = word.defer(own);
-                mem::forget(self);
-                return if claim == Claim::Claimed { Ok(slot) } else { Err(EndError::StillActive) };
-            }
-            time.park(key(slot), &|| word.activations() > own);
-        }
-        mem::forget(self);
-        Ok(slot)
-    }
-
-    /// Whether the guards are back; then everybody inside is told. Under the lock, so that no thread state is born between.
-    fn finalize(&self) -> bool {
-        let head = &self.slot.head;
-        self.rt.locked(|_| {
-            let finalizing = head.word.finalize() == Finalize::Finalizing;
-            if finalizing {
-                head.break_all(FINALIZING);
-            }
-            finalizing
-        })
-    }
-}
-
-/// The time that a wait may still take, over all its parts.
-struct TimeLeft<'a, H: Host> {
-    host: &'a H,
-    start: InstantOf<H>,
-    patience: Patience,
-    left: Patience,
-}
-
-impl<'a, H: Host> TimeLeft<'a, H> {
-    fn new(host: &'a H, patience: Patience) -> Self {
-        TimeLeft { host, start: host.clock().now(), patience, left: patience }
-    }
-
-    fn is_over(&self) -> bool {
-        self.left == Some(Duration::ZERO)
-    }
-
-    fn park(&mut self, key: usize, blocked: &dyn Fn() -> bool) {
-        self.host.park().park(key, blocked, self.left);
-        if let Some(patience) = self.patience {
-            let clock = self.host.clock();
-            self.left = Some(patience.saturating_sub(clock.between(self.start, clock.now())));
-        }
-        self.host.relax();
     }
 }
 

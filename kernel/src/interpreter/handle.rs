@@ -44,6 +44,8 @@ pub struct InterpreterStats {
     pub activations: usize,
     /// Guards that are held.
     pub guards: usize,
+    /// Threads that its end joins.
+    pub joinable: usize,
 }
 
 impl<'rt, H: Host> Interpreter<'rt, H> {
@@ -115,6 +117,7 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
             switches: slot.head.switches.load(Ordering::Relaxed),
             activations: slot.head.word.activations(),
             guards: slot.head.word.guards(),
+            joinable: slot.head.joinable.load(Ordering::Relaxed) as usize,
         })
     }
 

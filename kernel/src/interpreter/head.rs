@@ -63,6 +63,11 @@ pub(crate) struct InterpreterHead {
     /// GIL: objects that are live, and of these the ones whose values have destructors, newest first.
     pub(crate) live_objects: Cell<usize>,
     pub(crate) finalized: Cell<*mut ObjectHeader>,
+    /// lock: callbacks for the end, newest first; of those that ran, how many failed (GIL).
+    pub(crate) exits: AtomicPtr<()>,
+    pub(crate) exits_failed: Cell<u32>,
+    /// Threads that the end joins. They get more under the lock only.
+    pub(crate) joinable: AtomicU32,
     /// Objects with releases owed, pushed from anywhere.
     pub(crate) owed: AtomicPtr<ObjectHeader>,
     /// Not zero: some of them were pushed by a thread without a frame here, which told nobody.
@@ -107,6 +112,9 @@ impl InterpreterHead {
             collecting: Cell::new(false),
             live_objects: Cell::new(0),
             finalized: Cell::new(ptr::null_mut()),
+            exits: AtomicPtr::new(ptr::null_mut()),
+            exits_failed: Cell::new(0),
+            joinable: AtomicU32::new(0),
             owed: AtomicPtr::new(ptr::null_mut()),
             untold: AtomicU32::new(0),
             pending: PendingList::new(),
@@ -139,6 +147,8 @@ impl InterpreterHead {
         self.collecting.set(false);
         self.live_objects.set(0);
         self.finalized.set(ptr::null_mut());
+        self.exits.store(ptr::null_mut(), Ordering::Relaxed);
+        self.exits_failed.set(0);
         self.owed.store(ptr::null_mut(), Ordering::Relaxed);
         for counter in [&self.waits, &self.waited_us, &self.switches] {
             counter.store(0, Ordering::Relaxed);

@@ -14,6 +14,8 @@ pub struct Ledger {
     pub leaked: Usage,
     /// Values whose destructor panicked, and so did not finish.
     pub destructors_skipped: usize,
+    /// Callbacks of the end that failed.
+    pub callbacks_failed: usize,
     /// The most bytes that were live at a time.
     pub peak: usize,
 }

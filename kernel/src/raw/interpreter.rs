@@ -9,7 +9,7 @@ use crate::{
     error::{AttachError, CreateError, EndError, Error},
     guest::GuestTable,
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot, Patience, Whence, retire},
+    interpreter::{InterpreterId, InterpreterSlot, Patience, Whence, end::Begun, retire},
     memory::Ledger,
     observe::Event,
     raw::{
@@ -82,7 +82,7 @@ impl<H: Host> Drop for Unwanted<'_, '_, H> {
             let _ = rt.tell(&Event::InterpreterClearing { id });
             Ok(())
         };
-        let begun = rt.begin_end(id, |_| Ok(()), announce);
+        let begun = rt.begin_end(id, |_| Ok(()), announce).map(Begun::without_callbacks);
         if let Ok(slot) = begun.and_then(|begun| begun.await_exits(0, Some(Duration::ZERO))) {
             retire::clear(rt, slot, None);
         }
@@ -103,15 +103,16 @@ pub unsafe fn end_interpreter<H: Host>(
     state: RawThreadState<H>,
     patience: Patience,
 ) -> Result<Ledger, EndError> {
-    let place = begin(rt, state, patience)?;
+    let place = begin(rt, state, patience, true)?;
     Ok(retire::clear(rt, place.interpreter, Some(place.thread)))
 }
 
-/// FINALIZING, the others gone, CLEARING; `state` is attached.
+/// FINALIZING, the others gone, CLEARING; `state` is attached. `callbacks`: those for the end run before.
 fn begin<H: Host>(
     rt: &Runtime<H>,
     state: RawThreadState<H>,
     patience: Patience,
+    callbacks: bool,
 ) -> Result<Place<'_, H>, EndError> {
     let place = innermost(rt).ok_or(EndError::NotAttached)?;
     if RawThreadState::of(place) != state {
@@ -127,6 +128,7 @@ fn begin<H: Host>(
         None => Ok(()),
     };
     let begun = rt.begin_end(id, refuse, || rt.tell(&Event::InterpreterClearing { id }))?;
+    let begun = if callbacks { begun } else { begun.without_callbacks() };
     // The others need the GIL to leave, so it is not held meanwhile.
     begun.await_exits(1, patience)?;
     drop(suspended);
@@ -168,7 +170,7 @@ pub unsafe fn interpreter_clear<H: Host>(
     state: RawThreadState<H>,
     patience: Patience,
 ) -> Result<Ledger, EndError> {
-    let place = begin(rt, state, patience)?;
+    let place = begin(rt, state, patience, false)?;
     let mut ledger = Ledger::default();
     /// Also where a destructor of the guest panics: what is left is to be deleted.
     struct Cleared<'rt, H: Host>(Place<'rt, H>);

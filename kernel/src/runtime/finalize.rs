@@ -28,7 +28,7 @@ impl<H: Host> Runtime<H> {
     /// back when the runtime is dropped.
     ///
     /// # Errors
-    /// `StillGuarded` or `StillActive` if `patience`, which holds for each interpreter, ran out: call it again. `TooLong` if the host's
+    /// `StillRunning`, `StillGuarded` or `StillActive` if `patience`, which holds for each interpreter, ran out: call it again. `TooLong` if the host's
     /// clock cannot tell it.
     pub fn finalize(&self, patience: Patience) -> Result<RuntimeLedger, RuntimeError> {
         if self.host().in_interrupt() {
@@ -85,6 +85,7 @@ impl<H: Host> Runtime<H> {
             since = None;
             let slot = begun.await_exits(0, patience).map_err(|error| match error {
                 EndError::StillGuarded => RuntimeError::StillGuarded,
+                EndError::StillRunning => RuntimeError::StillRunning,
                 _ => RuntimeError::StillActive,
             })?;
             let ended = retire::clear(self, slot, None);

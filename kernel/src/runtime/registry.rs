@@ -20,6 +20,7 @@ pub(crate) struct Registry {
     pub(crate) cycle: u64,
     next_number: u64,
     next_thread: u64,
+    next_exit: u64,
     pub(crate) count: usize,
     /// Interpreters with a deadline.
     pub(crate) armed: usize,
@@ -41,6 +42,7 @@ impl Registry {
             cycle: 0,
             next_number: 0,
             next_thread: 1,
+            next_exit: 0,
             count: 0,
             armed: 0,
             newest: ptr::null(),
@@ -58,6 +60,12 @@ impl Registry {
         self.cycle = cycle;
         self.next_number = 0;
         self.next_thread = 1;
+    }
+
+    /// A number for a callback, never used again.
+    pub(crate) fn next_exit(&mut self) -> u64 {
+        self.next_exit += 1;
+        self.next_exit
     }
 
     /// Lists a new interpreter under the next number. `false`: the id table has to grow first.

@@ -139,6 +139,10 @@ impl<'rt, H: Host> Place<'rt, H> {
     #[cold]
     fn admit_bound(self, bound: Bound) -> Result<(), AttachError> {
         let head = &self.interpreter.head;
+        // Whoever ends it may be any thread.
+        if ptr::eq(self.thread, &self.interpreter.reserve) {
+            return Ok(());
+        }
         // The frames that are open already; the one that asks is not among them.
         if head.config().always_new_thread() && Session::any::<H>(|other| !ptr::eq(other, head)) {
             return Err(AttachError::NeedsNewThread);

@@ -5,6 +5,7 @@ mod announce;
 mod attach;
 mod deadline;
 mod end;
+mod exits;
 mod guards;
 mod guests;
 mod heap;

@@ -6,6 +6,7 @@ pub mod close;
 pub mod config;
 pub mod containers;
 pub mod eval;
+pub mod exits;
 pub mod finalization;
 pub mod foreign;
 pub mod gil;

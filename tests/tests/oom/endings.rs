@@ -1,9 +1,14 @@
-//! What needs no memory.
+//! Ends: they need no memory, but what they are to run does.
 
-use archipelago_kernel::{config::InterpreterConfig, error::CreateError};
+use archipelago_kernel::{
+    Attached,
+    config::InterpreterConfig,
+    error::{CreateError, Error},
+    interpreter::ExitFailed,
+};
 use archipelago_model::manual;
 
-use crate::{Hungry, hungry, kinds};
+use crate::{H, Hungry, every_nth, exhausted, hungry, kinds, running};
 
 #[test]
 fn ends_need_no_memory() {
@@ -48,4 +53,30 @@ fn ends_need_no_memory() {
     assert_eq!(ledger.left_over, left);
     drop(rt);
     assert_eq!(raw.0.live(), (0, 0));
+}
+
+/// SPEC: L13, V4
+#[test]
+fn a_callback_at_every_allocation() {
+    fn nothing(_: &mut Attached<'_, H>, _: usize) -> Result<(), ExitFailed> {
+        Ok(())
+    }
+    for config in [InterpreterConfig::isolated(), InterpreterConfig::legacy()] {
+        every_nth(
+            running,
+            |rt, failure| {
+                let mut state = rt.create(&config, None).expect("memory");
+                let answer = state
+                    .attach(|cx| {
+                        failure.arm(rt);
+                        cx.at_exit(nothing, 0).and_then(|_| cx.on_shutdown(nothing, 0)).map(drop)
+                    })
+                    .expect("nothing is attached");
+                // An end needs no memory.
+                assert!(rt.end(state.interpreter(), None).expect("nobody is inside").is_clean());
+                answer.map_err(Error::from)
+            },
+            exhausted,
+        );
+    }
 }

@@ -33,8 +33,8 @@ pub(crate) enum Leave {
 pub(crate) enum BeginEnd {
     /// The caller ends the interpreter; the phase is FINALIZING.
     Begun,
-    /// The caller ends the interpreter and waits for guards first; the phase is CLOSING.
-    Guarded,
+    /// The caller ends the interpreter and waits first; the phase is ENDING or CLOSING.
+    Waits,
     /// An earlier end gave up waiting; the caller takes it over. The phase is FINALIZING.
     TakenOver,
     /// Another thread is at it.

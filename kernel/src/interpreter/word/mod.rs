@@ -6,14 +6,15 @@
 //! FREE        Ended     Ended    the slot waits for its next interpreter                 1 begin
 //! CREATING    NotReady  NotReady the creating thread alone                               2 publish, 3 roll_back
 //! RUNNING     yes       yes      everything                                              4 begin_end
-//! CLOSING     yes       refused  everything; the ender waits for guards                  5 finalize, 6 give_up
+//! ENDING      yes       yes      everything; the ender runs callbacks and joins threads  5 finalize, 6 give_up
+//! CLOSING     yes       refused  everything; the ender waits for guards                  5 finalize, 6 give_up, 9 reopen
 //! FINALIZING  refused   refused  open activations run out; every fallible call on        7 claim, 8 defer
 //!                                their tokens answers Finalizing; the ender waits
 //! DEFERRED    refused   refused  as FINALIZING, but the ender gave up waiting            10 leave (the last one), 11 begin_end
 //! CLEARING    refused   refused  the clearing thread alone, with the reserve token       12 finish, 13 begin_again
 //! ```
 //!
-//! Guards are taken in RUNNING and keep the phase from passing CLOSING. Activations begin in RUNNING and CLOSING and only run
+//! Guards are taken in RUNNING and ENDING and keep the phase from passing CLOSING. Activations begin until CLOSING and only run
 //! out afterwards. Visits are short looks from threads and interrupt handlers that hold no GIL; they begin where
 //! activations do, and whoever clears waits for the last of them.
 
@@ -28,10 +29,11 @@ const PHASE: usize = 0b111;
 const FREE: usize = 0;
 const CREATING: usize = 1;
 const RUNNING: usize = 2;
-const CLOSING: usize = 3;
-const FINALIZING: usize = 4;
-const DEFERRED: usize = 5;
-const CLEARING: usize = 6;
+const ENDING: usize = 3;
+const CLOSING: usize = 4;
+const FINALIZING: usize = 5;
+const DEFERRED: usize = 6;
+const CLEARING: usize = 7;
 
 const VISIT: usize = 1 << 3;
 const VISITS: usize = 0b11111 << 3;
@@ -63,7 +65,7 @@ pub enum Phase {
     Creating,
     /// Everything is allowed.
     Running,
-    /// Being ended: everything goes on while guards run out.
+    /// Being ended: everything goes on, while callbacks run, threads are joined and guards run out.
     Ending,
     /// Being ended: activations run out.
     Finalizing,
@@ -170,13 +172,13 @@ impl StateWord {
         self.0.load(Ordering::Acquire) & VISITS != 0
     }
 
-    /// Counts one more guard, if the interpreter is running.
+    /// Counts one more guard, if the interpreter is running and its end does not wait for them.
     pub(crate) fn guard(&self) -> TakeGuard {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             match word & PHASE {
-                RUNNING if word & GUARDS == GUARDS => return TakeGuard::TooMany,
-                RUNNING => {}
+                RUNNING | ENDING if word & GUARDS == GUARDS => return TakeGuard::TooMany,
+                RUNNING | ENDING => {}
                 CREATING => return TakeGuard::NotReady,
                 FREE => return TakeGuard::Ended,
                 _ => return TakeGuard::Finalizing,
@@ -209,7 +211,7 @@ impl StateWord {
             FREE => Phase::Ended,
             CREATING => Phase::Creating,
             RUNNING => Phase::Running,
-            CLOSING => Phase::Ending,
+            ENDING | CLOSING => Phase::Ending,
             FINALIZING | DEFERRED => Phase::Finalizing,
             _ => Phase::Clearing,
         }

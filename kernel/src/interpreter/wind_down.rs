@@ -1,0 +1,166 @@
+//! The first part of an end, in which everything goes on: shutdown hooks → joins → pending calls → at-exit callbacks, again
+//! while any of them made new ones → guards. Then activations run out.
+
+use core::{mem, time::Duration};
+
+use crate::{
+    error::EndError,
+    eval::breaker::FINALIZING,
+    host::{Clock, Host, Park},
+    interpreter::{
+        InterpreterSlot, Patience,
+        end::{Begun, key},
+        exit::ExitKind,
+        slot::InstantOf,
+        word::{Claim, Finalize},
+    },
+    sync::Ordering,
+    thread::{Attached, place::Place, slot::ThreadWhence},
+};
+
+/// What an end has to do next.
+enum Next {
+    /// Callbacks are to be run, or threads to be joined.
+    Exits,
+    /// Guards are held.
+    Guards,
+    /// Nobody gets in any more.
+    Finalizing,
+}
+
+impl<'rt, H: Host> Begun<'rt, H> {
+    /// The same, but callbacks are dropped and not run.
+    pub(crate) fn without_callbacks(mut self) -> Self {
+        self.callbacks = false;
+        self
+    }
+
+    /// To FINALIZING once there is nothing to wait for, and to CLEARING once nothing but `own` activations are left.
+    pub(crate) fn await_exits(
+        self,
+        own: usize,
+        patience: Patience,
+    ) -> Result<&'rt InterpreterSlot<H>, EndError> {
+        let Begun { rt, slot, .. } = self;
+        let word = &slot.head.word;
+        let mut time = TimeLeft::new(rt.host(), patience);
+        if !word.is_finalizing() {
+            self.wind_down(&mut time)?;
+        }
+        while word.claim(own) != Claim::Claimed {
+            if time.is_over() {
+                let claim = word.defer(own);
+                mem::forget(self);
+                return if claim == Claim::Claimed { Ok(slot) } else { Err(EndError::StillActive) };
+            }
+            time.park(key(slot), &|| word.activations() > own);
+        }
+        mem::forget(self);
+        Ok(slot)
+    }
+
+    fn wind_down(&self, time: &mut TimeLeft<'_, H>) -> Result<(), EndError> {
+        let head = &self.slot.head;
+        loop {
+            match self.next() {
+                Next::Finalizing => return Ok(()),
+                Next::Exits => {
+                    self.attached(|cx| cx.run_exits(ExitKind::Shutdown))?;
+                    while head.joinable.load(Ordering::Acquire) > 0 {
+                        if time.is_over() {
+                            return Err(EndError::StillRunning);
+                        }
+                        time.park(key(self.slot), &|| head.joinable.load(Ordering::Acquire) > 0);
+                    }
+                    self.attached(|cx| {
+                        // One pass, which may fail: what is left of them runs when nobody adds any more.
+                        let _ = cx.run_pending();
+                        cx.run_exits(ExitKind::AtExit);
+                    })?;
+                }
+                Next::Guards if time.is_over() => return Err(EndError::StillGuarded),
+                Next::Guards => time.park(key(self.slot), &|| head.word.guards() > 0 && !self.has_exits()),
+            }
+        }
+    }
+
+    fn has_exits(&self) -> bool {
+        let head = &self.slot.head;
+        if self.callbacks { head.has_exits() } else { head.joinable.load(Ordering::Acquire) > 0 }
+    }
+
+    /// One step under the lock, under which callbacks, tickets and thread states are made: none comes between the look and
+    /// FINALIZING, and everybody inside is told then.
+    fn next(&self) -> Next {
+        let head = &self.slot.head;
+        self.rt.locked(|_| {
+            if self.has_exits() {
+                head.word.reopen();
+                return Next::Exits;
+            }
+            match head.word.finalize() {
+                Finalize::Guarded => Next::Guards,
+                Finalize::Finalizing => {
+                    head.break_all(FINALIZING);
+                    Next::Finalizing
+                }
+            }
+        })
+    }
+
+    /// Runs `f` attached through the reserve, as an ordinary thread state: it needs no memory.
+    fn attached(&self, f: impl for<'i> FnOnce(&mut Attached<'i, H>)) -> Result<(), EndError> {
+        struct Dead<'a, 'rt, H: Host>(&'a Begun<'rt, H>);
+        impl<H: Host> Drop for Dead<'_, '_, H> {
+            fn drop(&mut self) {
+                let Begun { rt, slot, .. } = self.0;
+                // Nobody keeps its generation, so it does not matter that they are used up one day.
+                let _ = rt.locked(|registry| registry.remove_thread(&slot.reserve, &slot.head));
+            }
+        }
+        /// The guest's data goes with the token, also where a callback panics.
+        struct Data<'a, 'i, H: Host>(&'a mut Attached<'i, H>);
+        impl<H: Host> Drop for Data<'_, '_, H> {
+            fn drop(&mut self) {
+                self.0.drop_thread_data();
+            }
+        }
+        if !self.callbacks {
+            return Ok(());
+        }
+        let Begun { rt, slot, .. } = *self;
+        let thread = &slot.reserve;
+        let generation = rt.locked(|registry| registry.add_thread(thread, &slot.head, ThreadWhence::Fini));
+        let _dead = Dead(self);
+        let place = Place { rt, interpreter: slot, thread };
+        // Refused only where no activation more can be counted.
+        place.attach(generation, |cx| f(Data(cx).0)).map_err(|_| EndError::StillRunning)
+    }
+}
+
+/// The time that a wait may still take, over all its parts.
+struct TimeLeft<'a, H: Host> {
+    host: &'a H,
+    start: InstantOf<H>,
+    patience: Patience,
+    left: Patience,
+}
+
+impl<'a, H: Host> TimeLeft<'a, H> {
+    fn new(host: &'a H, patience: Patience) -> Self {
+        TimeLeft { host, start: host.clock().now(), patience, left: patience }
+    }
+
+    fn is_over(&self) -> bool {
+        self.left == Some(Duration::ZERO)
+    }
+
+    fn park(&mut self, key: usize, blocked: &dyn Fn() -> bool) {
+        self.host.park().park(key, blocked, self.left);
+        if let Some(patience) = self.patience {
+            let clock = self.host.clock();
+            self.left = Some(patience.saturating_sub(clock.between(self.start, clock.now())));
+        }
+        self.host.relax();
+    }
+}
