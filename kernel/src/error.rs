@@ -333,6 +333,8 @@ errors! {
     pub enum DeadlineError {
         /// Longer than the host's clock can tell, or there is no clock.
         TooLong = 0x0d01 => "deadline: longer than the host's clock can tell, or the host has no clock: see Clock::MAX",
+        /// The interpreter is finalizing.
+        Finalizing = 0x0d02 => "deadline: the interpreter is finalizing: return from the thread",
     }
 }
 

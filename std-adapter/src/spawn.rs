@@ -1,8 +1,8 @@
 //! Threads into interpreters (SPEC H3).
 
-use std::thread;
+use std::{sync::mpsc, thread};
 
-use archipelago_kernel::{Attached, InterpreterId, config::Act, error::AttachError};
+use archipelago_kernel::{self as kernel, Attached, InterpreterId, config::Act, error::AttachError};
 
 use crate::{Error, JoinError, OnStd, Runtime};
 
@@ -33,10 +33,11 @@ impl<R> JoinHandle<R> {
 }
 
 impl<H: OnStd> Runtime<H> {
-    /// Starts an operating-system thread that attaches to `interpreter` and runs `f`.
+    /// Starts an operating-system thread that attaches to `interpreter` and runs `f`. The end of the interpreter waits for
+    /// it, after the shutdown hooks ran: it is not told to stop.
     ///
     /// # Errors
-    /// `allow_threads` is off; the interpreter ended; no memory or no thread to be had.
+    /// `allow_threads` is off; the interpreter is finalizing or ended; no thread to be had.
     pub fn spawn<R: Send + 'static>(
         &self,
         interpreter: InterpreterId,
@@ -66,12 +67,27 @@ impl<H: OnStd> Runtime<H> {
     ) -> Result<JoinHandle<R>, Error> {
         self.interpreter(interpreter)?.permit(act)?;
         let runtime = self.clone();
+        let (told, waits) = mpsc::sync_channel(1);
         let body = move || {
+            // Before the caller goes on, so that no end that it begins comes first.
+            let ticket = match act {
+                Act::DaemonThread => Ok(None),
+                _ => runtime
+                    .interpreter(interpreter)
+                    .map_err(kernel::Error::from)
+                    .and_then(|interpreter| interpreter.join_ticket().map(Some).map_err(kernel::Error::from)),
+            };
+            let _ = told.send(ticket.as_ref().map(drop).map_err(|error| *error));
+            let _until_here = ticket.ok().flatten();
             // Made on its own thread: a thread state stays on the thread that made it.
             let mut state = runtime.thread_state(interpreter)?;
             state.attach(f)
         };
         let thread = thread::Builder::new().spawn(body)?;
+        // It answers before it does anything that could panic.
+        if let Ok(Err(error)) = waits.recv() {
+            return Err(error.into());
+        }
         Ok(JoinHandle { thread, interpreter })
     }
 }

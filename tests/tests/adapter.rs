@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 
 use archipelago::{Error, InterpreterConfig, JoinError, Runtime};
 use archipelago_kernel::{
-    error::{AttachError, EndError, Error as Kernel, Interrupt, LookupError, PermitError},
+    error::{AttachError, EndError, Error as Kernel, Interrupt, LookupError, PermitError, ThreadError},
     host::Wake,
     interpreter::Phase,
 };
@@ -64,11 +64,11 @@ fn threads_are_refused_by_the_config() {
 #[test]
 fn a_thread_that_comes_too_late_says_so() {
     let runtime = Runtime::new().unwrap();
-    let id = runtime.create(&InterpreterConfig::isolated(), None).unwrap().interpreter();
+    let id = runtime.create(&InterpreterConfig::legacy(), None).unwrap().interpreter();
     let interpreter = runtime.interpreter(id).unwrap();
     let (inside, back) = (Gate::new(), Gate::new());
     let gates = (inside.clone(), back.clone());
-    let sleeper = runtime.spawn(id, move |cx| {
+    let sleeper = runtime.spawn_daemon(id, move |cx| {
         cx.detach(|| {
             gates.0.open();
             gates.1.wait();
@@ -77,13 +77,53 @@ fn a_thread_that_comes_too_late_says_so() {
     });
     inside.wait();
     assert_eq!(runtime.end(id, Some(Duration::ZERO)), Err(EndError::StillActive));
-    let late = runtime.spawn(id, |_| ()).unwrap().join();
+    let late = runtime.spawn_daemon(id, |_| ()).unwrap().join();
     assert!(matches!(late, Err(JoinError::Attach(AttachError::Finalizing))), "{late:?}");
+    let late = runtime.spawn(id, |_| ()).err();
+    assert!(matches!(late, Some(Error::Kernel(Kernel::Thread(ThreadError::Finalizing)))), "{late:?}");
     back.open();
     assert_eq!(sleeper.unwrap().join().unwrap(), Err(Interrupt::Finalizing));
     assert_eq!(interpreter.phase(), Ok(Phase::Ended));
     let gone = runtime.spawn(id, |_| ());
     assert!(matches!(gone.err(), Some(Error::Kernel(Kernel::Lookup(LookupError::NotFound)))));
+}
+
+/// The end waits for a thread, whatever it still does; a daemon is told.
+///
+/// SPEC: H3, L8, T7
+/// CPython: test_threading.SubinterpThreadingTests.test_threads_join
+/// CPython: test_threading.SubinterpThreadingTests.test_threads_join_2
+#[test]
+fn threads_are_joined_and_daemons_are_told() {
+    let runtime = Runtime::new().unwrap();
+    let id = runtime.create(&InterpreterConfig::legacy(), None).unwrap().interpreter();
+    let (both, go) = ((Gate::new(), Gate::new()), Gate::new());
+    let gates = (both.clone(), go.clone());
+    let worker = runtime.spawn(id, move |cx| {
+        cx.detach(|| {
+            gates.0.0.open();
+            gates.1.wait();
+        });
+        let other = cx.alloc_plain(5_u8).ok().map(|object| *object.get(cx));
+        (cx.safepoint(), other)
+    });
+    let inside = both.1.clone();
+    let daemon = runtime.spawn_daemon(id, move |cx| {
+        cx.detach(|| inside.open());
+        loop {
+            if let Err(interrupt) = cx.safepoint() {
+                return interrupt;
+            }
+        }
+    });
+    both.0.wait();
+    both.1.wait();
+    assert_eq!(runtime.end(id, Some(Duration::ZERO)), Err(EndError::StillRunning));
+    assert_eq!(runtime.interpreter(id).unwrap().phase(), Ok(Phase::Running));
+    go.open();
+    assert!(runtime.end(id, None).unwrap().is_clean());
+    assert_eq!(worker.unwrap().join().unwrap(), (Ok(()), Some(5)), "nothing was refused");
+    assert_eq!(daemon.unwrap().join().unwrap(), Interrupt::Finalizing);
 }
 
 /// SPEC: H3

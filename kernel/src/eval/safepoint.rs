@@ -111,9 +111,12 @@ impl<H: Host> Attached<'_, H> {
     /// Takes `units` of work off the fuel, if any was set (SPEC E6).
     ///
     /// # Errors
-    /// `OutOfFuel` if less was left; it is then zero.
+    /// `OutOfFuel` if less was left; it is then zero. `Finalizing` in a finalizing interpreter.
     #[inline]
     pub fn spend(&mut self, units: u64) -> Result<(), Interrupt> {
+        if self.slot().head.word.is_finalizing() {
+            return Err(Interrupt::Finalizing);
+        }
         let fuel = &self.slot().head.fuel;
         let Some(left) = fuel.get() else { return Ok(()) };
         fuel.set(Some(left.saturating_sub(units)));
@@ -133,8 +136,11 @@ impl<H: Host> Attached<'_, H> {
     /// Sets the deadline of this interpreter, from now (SPEC E5); `None` takes it away.
     ///
     /// # Errors
-    /// `TooLong` if the host's clock cannot tell it; the old one stands.
+    /// `TooLong` if the host's clock cannot tell it, `Finalizing`; the old one stands.
     pub fn set_deadline(&mut self, within: Option<Duration>) -> Result<(), DeadlineError> {
+        if self.slot().head.word.is_finalizing() {
+            return Err(DeadlineError::Finalizing);
+        }
         match within {
             Some(within) => self.rt().arm(self.slot(), within),
             None => {

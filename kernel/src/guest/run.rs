@@ -3,7 +3,7 @@
 use core::ptr;
 
 use crate::{
-    error::GuestError,
+    error::{GuestError, Interrupt},
     guest::{Fault, Step, Value},
     host::Host,
     interpreter::InterpreterHead,
@@ -57,6 +57,9 @@ impl<H: Host> Attached<'_, H> {
 
     /// Goes on with a run of this thread state that yielded or waited.
     pub fn resume(&mut self) -> Step {
+        if self.slot().head.word.is_finalizing() {
+            return Step::Failed(Fault::Interrupted(Interrupt::Finalizing));
+        }
         if !self.slot().head.is_run_by(self.thread()) {
             return Step::Failed(Fault::Refused(GuestError::NotRunning));
         }
@@ -88,6 +91,9 @@ impl<H: Host> Attached<'_, H> {
 
     fn run(&mut self, step: impl FnOnce(&mut Self) -> Step) -> Step {
         let slot = self.slot();
+        if slot.head.word.is_finalizing() {
+            return Step::Failed(Fault::Interrupted(Interrupt::Finalizing));
+        }
         // A close holds the main slot by the reserve, through which its callbacks run: they may run something too.
         if slot.head.is_run_by(&slot.reserve) && ptr::eq(self.thread(), &slot.reserve) {
             return step(self);

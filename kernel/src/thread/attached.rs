@@ -129,12 +129,15 @@ impl<'i, H: Host> Attached<'i, H> {
     /// ever holds two.
     ///
     /// # Errors
-    /// As for [`ThreadState::attach`].
+    /// As for [`ThreadState::attach`]; `Finalizing` also where this interpreter is.
     pub fn enter<R>(
         &mut self,
         other: &mut ThreadState<'_, H>,
         f: impl for<'j> FnOnce(&mut Attached<'j, H>) -> R,
     ) -> Result<R, AttachError> {
+        if self.slot().head.word.is_finalizing() {
+            return Err(AttachError::Finalizing);
+        }
         let to = other.place();
         // First: only an activation keeps the other's slot from its next tenant, and so its GIL what it is.
         let activation = to.activate(other.generation())?;

@@ -1,17 +1,22 @@
 //! The end of interpreters and runtimes while threads are inside.
 
 use core::{
+    alloc::Layout,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 use std::{sync::mpsc::channel, thread};
 
 use archipelago_kernel::{
-    Attached, Host,
+    Attached, Host, Runtime,
     config::InterpreterConfig,
-    error::{AttachError, CreateError, EndError, GuestError, Interrupt, RuntimeError, ThreadError},
+    error::{
+        AttachError, CreateError, DeadlineError, EndError, GuardError, GuestError, Interrupt, RuntimeError,
+        ThreadError,
+    },
     guest::{Fault, Guest, GuestTable, Plain, Step},
-    interpreter::Phase,
+    interpreter::{ExitFailed, Phase},
+    memory::{AllocCause, Domain, LimitError, MemoryLimits},
     runtime::RuntimePhase,
 };
 
@@ -77,11 +82,14 @@ pub fn from_the_begin_of_the_end_everything_answers_finalizing<H: TestHost>() {
                         inside.open();
                         back.wait();
                     });
+                    every_call_says_so(cx, &rt);
                 })
             });
             inside.wait();
             assert_eq!(rt.end(id, Some(Duration::ZERO)), Err(EndError::StillActive));
             assert_eq!(interpreter.phase(), Ok(Phase::Finalizing));
+            assert_eq!(interpreter.guard().err(), Some(GuardError::Finalizing));
+            assert_eq!(interpreter.join_ticket().err(), Some(ThreadError::Finalizing));
             assert_eq!(state.attach(|_| ()), Err(AttachError::Finalizing));
             assert_eq!(rt.ensure(id, |_| ()), Err(AttachError::Finalizing));
             assert_eq!(rt.thread_state(id).err(), Some(ThreadError::Finalizing));
@@ -99,6 +107,34 @@ pub fn from_the_begin_of_the_end_everything_answers_finalizing<H: TestHost>() {
         });
         assert_eq!(state.attach(|_| ()), Err(AttachError::Ended));
     }
+}
+
+/// Everything that can fail on the token of a finalizing interpreter.
+fn every_call_says_so<H: TestHost>(cx: &mut Attached<'_, H>, rt: &Runtime<H>) {
+    fn nothing<H: Host>(_: &mut Attached<'_, H>, _: usize) -> Result<(), ExitFailed> {
+        Ok(())
+    }
+    let told = Step::Failed(Fault::Interrupted(Interrupt::Finalizing));
+    assert_eq!(cx.safepoint(), Err(Interrupt::Finalizing));
+    assert_eq!(cx.wait(&Gate::new(), || ()), Err(Interrupt::Finalizing));
+    assert_eq!(cx.spend(1), Err(Interrupt::Finalizing));
+    assert_eq!((cx.exec(b"halt"), cx.call("f", &[]), cx.resume()), (told, told, told));
+    assert_eq!(cx.set_deadline(None), Err(DeadlineError::Finalizing));
+    assert_eq!(cx.set_memory_limits(MemoryLimits::none()), Err(LimitError::Finalizing));
+    let refused = [
+        cx.alloc_plain(1_u8).map(drop).map_err(|(_, error)| error),
+        cx.allocate(Domain::Mem, Layout::new::<u64>()).map(drop),
+        cx.charge(1),
+        cx.at_exit(nothing::<H>, 0).map(drop),
+        cx.on_shutdown(nothing::<H>, 0).map(drop),
+    ];
+    for answer in refused {
+        assert_eq!(answer.unwrap_err().cause, AllocCause::Finalizing);
+    }
+    let mut main = rt.thread_state(rt.main().unwrap()).unwrap();
+    assert_eq!(cx.enter(&mut main, |_| ()), Err(AttachError::Finalizing));
+    let id = cx.id();
+    assert_eq!(cx.call_out(|| rt.ensure(id, |_| ())), Err(AttachError::Finalizing));
 }
 
 /// SPEC: L10, L11
