@@ -2,11 +2,13 @@
 #![no_std]
 
 mod arena;
+mod arenas;
 mod class;
 mod heap;
 mod inspect;
 mod large;
 mod page;
+mod pages;
 mod reserve;
 mod table;
 
