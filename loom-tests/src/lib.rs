@@ -30,4 +30,4 @@ pub use parts::{LoomGil, LoomHeap, LoomLock, LoomOneHeap, LoomPark, LoomRaw, Loo
 #[cfg(archipelago_loom)]
 pub use time::LoomClock;
 #[cfg(archipelago_loom)]
-pub use timed_gil::{LoomTimedGil, interval_passes, passed_by};
+pub use timed_gil::{LoomTimedGil, interval_passes, passed_by, places_are_kept, standing};

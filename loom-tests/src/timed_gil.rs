@@ -11,8 +11,9 @@ use loom::sync::{
 
 use crate::parts::thread_id;
 
-/// A flag, and a queue of those who wait. As in a parking lock a waiter whose time runs out leaves the queue, and
-/// is not there to be handed the GIL until it waits again; and a release without a hand-over may be overtaken.
+/// A flag, and a queue of those who wait. As in many parking locks a waiter whose time runs out leaves the queue, and
+/// is not there to be handed the GIL until it waits again, unless [`places_are_kept`]; and a release without a hand-over may
+/// be overtaken.
 pub struct LoomTimedGil {
     held: AtomicBool,
     /// How many stand in the queue for it. Not loom's, so that it orders nothing.
@@ -30,6 +31,7 @@ struct Queue {
     /// Who was handed a GIL, until they notice.
     served: Vec<Waiter>,
     intervals: usize,
+    keeps: bool,
 }
 
 loom::lazy_static! {
@@ -46,17 +48,27 @@ pub fn interval_passes() {
     QUEUE.1.notify_all();
 }
 
+/// From now on who asks for such a GIL stays where it stands in the queue.
+pub fn places_are_kept() {
+    QUEUE.0.lock().unwrap().keeps = true;
+}
+
+/// How many stand in the queues.
+pub fn standing() -> usize {
+    QUEUE.0.lock().unwrap().waiting.len()
+}
+
 /// Whether this thread, when it last let such a GIL go, let it go past somebody who stood in the queue.
 pub fn passed_by() -> bool {
     PASSED_BY.with(Cell::get)
 }
 
 impl LoomTimedGil {
-    /// Until it is held (true), or until the interval is over.
-    fn wait(&self, timed: bool) -> bool {
+    /// Until it is held (true), or until the interval is over; where places are kept `ask` is called instead.
+    fn wait(&self, timed: bool, ask: &mut dyn FnMut()) -> bool {
         let me = Waiter(thread_id(), self);
         let mut queue = QUEUE.0.lock().unwrap();
-        let began = queue.intervals;
+        let mut began = queue.intervals;
         queue.waiting.push(me);
         self.waiting.fetch_add(1, atomic::Ordering::Relaxed);
         loop {
@@ -65,6 +77,13 @@ impl LoomTimedGil {
                 return true;
             }
             let held = self.try_lock().is_some();
+            if !held && timed && queue.keeps && queue.intervals != began {
+                began = queue.intervals;
+                drop(queue);
+                ask();
+                queue = QUEUE.0.lock().unwrap();
+                continue;
+            }
             if held || (timed && queue.intervals != began) {
                 queue.waiting.retain(|waiter| *waiter != me);
                 self.waiting.fetch_sub(1, atomic::Ordering::Relaxed);
@@ -86,7 +105,7 @@ unsafe impl RawGil for LoomTimedGil {
 
     fn lock(&self) {
         if self.try_lock().is_none() {
-            self.wait(false);
+            self.wait(false, &mut || {});
         }
     }
 
@@ -109,7 +128,16 @@ unsafe impl RawGil for LoomTimedGil {
 // SAFETY: `Some` comes from `try_lock`, or from a holder that handed it to this thread.
 unsafe impl RawGilTimed for LoomTimedGil {
     fn lock_for(&self, _: Duration) -> Option<()> {
-        (self.try_lock().is_some() || self.wait(true)).then_some(())
+        (self.try_lock().is_some() || self.wait(true, &mut || {})).then_some(())
+    }
+
+    fn lock_asking(&self, next: &mut dyn FnMut() -> Duration) {
+        loop {
+            next();
+            if self.try_lock().is_some() || self.wait(true, &mut || _ = next()) {
+                return;
+            }
+        }
     }
 }
 

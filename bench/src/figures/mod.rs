@@ -12,6 +12,7 @@ mod blocked;
 mod busy;
 mod create;
 mod enter;
+mod fairness;
 mod handover;
 mod heap;
 mod idle;
@@ -37,6 +38,7 @@ pub fn all() -> impl Iterator<Item = &'static Figure> {
         teardown::FIGURES,
         idle::FIGURES,
         handover::FIGURES,
+        fairness::FIGURES,
         scaling::FIGURES,
         shared_gil::FIGURES,
         many::FIGURES,

@@ -3,7 +3,8 @@
 
 use archipelago_kernel::error::AttachError;
 use archipelago_loom_tests::{
-    Guarded, bumps_once, handed_over, interval_passes, own_gil, passed_by, second, timed_model, times_run_out,
+    Guarded, bumps_once, handed_over, interval_passes, own_gil, passed_by, places_are_kept, second, standing,
+    timed_model, times_run_out,
 };
 use loom::{
     sync::{
@@ -173,5 +174,58 @@ fn end_against_attach() {
         rt.end(state.interpreter(), None).unwrap();
         let seen = number.get();
         assert_eq!(thread.join().unwrap(), seen);
+    });
+}
+
+/// Model 2: a waiter is not passed over for ever by those who attach and detach: whoever has the GIL when its time has run
+/// out lets it in next, however often the GIL went from one to another meanwhile.
+#[test]
+fn passed_over() {
+    timed_model("interval::passed_over", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let one = own_gil(rt);
+        let (turns, thread) = bumps_once(&one);
+        places_are_kept();
+        let mut asked = false;
+        let mut states = [second(&one).take(), one];
+        for state in &mut states {
+            state
+                .attach(|_| {
+                    assert!(!asked || turns.get() == 1, "the waiter had its turn");
+                    thread::yield_now();
+                    interval_passes();
+                    thread::yield_now();
+                    asked = times_run_out() > 0;
+                })
+                .unwrap();
+        }
+        states[0].attach(|_| assert!(!asked || turns.get() == 1, "the waiter had its turn")).unwrap();
+        thread.join().unwrap();
+    });
+}
+
+/// Model 2: one request is one turn: what follows it is no hand-over, unless somebody asks again.
+#[test]
+fn one_request_one_turn() {
+    timed_model("interval::one_request_one_turn", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (_, thread) = bumps_once(&state);
+        state
+            .attach(|cx| {
+                thread::yield_now();
+                interval_passes();
+                thread::yield_now();
+                cx.detach(|| {});
+                if handed_over() {
+                    while standing() > 0 {
+                        thread::yield_now();
+                    }
+                    cx.detach(|| {});
+                    assert!(!handed_over(), "nobody asked again");
+                }
+            })
+            .unwrap();
+        thread.join().unwrap();
     });
 }

@@ -1,0 +1,162 @@
+//! Waiting for a GIL, and letting it go because somebody waits.
+//!
+//! The rule, with `I` the switch interval:
+//!
+//! 1. A waiter asks whenever `I` passed without a turn: it sets [`ASKED`], and the drop bit in the owner's breaker. Where
+//!    there was no owner to see the bit it looks again soon.
+//! 2. Who was asked lets go at its next safepoint, or where it lets go anyhow. That is a turn: the first in the queue has the
+//!    GIL. Other releases are no turns, and whoever runs may be faster than the queue; but who came by that has no interval
+//!    of its own.
+//! 3. Who let go in a turn takes the GIL again only when somebody else had it, or nobody waits.
+//!
+//! So while anybody waits there is a turn every `2 I + I/8 + s` at least, `s` being the longest way of the running code to a
+//! safepoint: a waiter that looks right after a turn asks with its second look, and that is heard by the holder, by the next
+//! release, or an eighth later. A lock that keeps places then serves the n-th in its queue within n + 1 turns and the wake-ups
+//! between: nobody starves, whoever else detaches and attaches meanwhile. Nothing of it is on the way of a thread that
+//! does not wait but one look at [`ASKED`] when it lets go.
+#![allow(unsafe_code)]
+
+use crate::{
+    eval::breaker::DROP_GIL,
+    gil::{ASKED, Gil, GilPolicy, add},
+    host::{Clock, Host, RawGil},
+    interpreter::InterpreterHead,
+    runtime::Runtime,
+    sync::{Ordering, fence},
+    thread::slot::{Status, ThreadSlot},
+};
+
+impl<H: Host> Gil<H> {
+    /// Waits until this thread holds the GIL.
+    #[cold]
+    pub(super) fn wait(&self, me: &ThreadSlot, interpreter: &InterpreterHead, timed: Option<&Runtime<H>>) {
+        /// Holds the GIL from its drop on.
+        struct Hold<'a, H: Host> {
+            gil: &'a Gil<H>,
+            me: &'a ThreadSlot,
+            interpreter: &'a InterpreterHead,
+            held: Option<<H::Gil as RawGil>::Held>,
+        }
+        impl<H: Host> Drop for Hold<'_, H> {
+            fn drop(&mut self) {
+                let held = self.held.take().unwrap_or_else(|| {
+                    // The clock panicked before the wait: without its patience, then.
+                    self.gil.ask();
+                    self.gil.raw.lock()
+                });
+                self.gil.waiters.fetch_sub(1, Ordering::AcqRel);
+                self.gil.install(held, self.me, self.interpreter);
+            }
+        }
+        me.set_status(Status::Waiting);
+        self.waiters.fetch_add(1, Ordering::AcqRel);
+        let mut hold = Hold { gil: self, me, interpreter, held: None };
+        if H::GilPolicy::ASKS_ONCE {
+            fence(Ordering::SeqCst);
+        }
+        // Inside the guard: the host may panic here.
+        let start = timed.map(|rt| {
+            let clock = rt.host().clock();
+            (clock, clock.now())
+        });
+        let mut seen = None;
+        hold.held = Some(H::GilPolicy::wait(&self.raw, &mut || {
+            let now = self.turns.load(Ordering::Relaxed) & !ASKED;
+            let asks = H::GilPolicy::ASKS_ONCE || seen == Some(now);
+            seen = Some(now);
+            if asks && !self.ask() { self.interval() / 8 } else { self.interval() }
+        }));
+        let waited = start.map(|(clock, start)| clock.between(start, clock.now()).as_micros());
+        drop(hold);
+        // GIL fields of the interpreter: this thread holds its GIL now.
+        add(&interpreter.waits, 1);
+        add(&interpreter.waited_us, waited.map_or(0, |us| usize::try_from(us).unwrap_or(usize::MAX)));
+    }
+
+    /// Asks for the GIL: whether an owner was there to be told. Where none was, whoever lets go next sees it.
+    pub(super) fn ask(&self) -> bool {
+        self.turns.fetch_or(ASKED, Ordering::Release);
+        // SAFETY: thread slots are type-stable while the runtime lives; a late request finds a stale slot.
+        let owner = unsafe { self.owner.load(Ordering::Acquire).as_ref() };
+        owner.inspect(|owner| owner.breaker.set(DROP_GIL)).is_some()
+    }
+
+    /// Counts a turn, which answers whatever was asked by now. Holder only.
+    fn turn(&self) {
+        // The carry takes `ASKED` down and counts in one step.
+        let more = if self.turns.load(Ordering::Relaxed) & ASKED == 0 { ASKED + 1 } else { ASKED };
+        // Whoever asked had counted itself before: `take_in_turn` has to see it among the waiters.
+        self.turns.fetch_add(more, Ordering::Acquire);
+    }
+
+    /// # Safety
+    /// As for [`release`](Self::release); `held` was taken back.
+    #[cold]
+    pub(super) unsafe fn release_asked(&self, me: &ThreadSlot, held: <H::Gil as RawGil>::Held) {
+        me.breaker.take(DROP_GIL);
+        me.set_gave_way(Some(self.switches.load(Ordering::Relaxed) as u32));
+        self.turn();
+        // SAFETY: passed on.
+        unsafe { H::GilPolicy::hand_over(&self.raw, held) }
+    }
+
+    /// Answers a drop request: somebody who waits gets the GIL, then this thread takes it again.
+    ///
+    /// # Safety
+    /// This thread holds this GIL through `me`, a thread state of `interpreter`.
+    pub(crate) unsafe fn hand_over(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
+        self.turn();
+        if self.waiters.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let seen = self.switches.load(Ordering::Relaxed);
+        let held = self.take_back();
+        // SAFETY: `held` comes from the acquisition in `take` on this thread.
+        unsafe { H::GilPolicy::hand_over(&self.raw, held) };
+        self.take_in_turn(rt, me, interpreter, seen);
+    }
+
+    /// Takes the GIL after it was let go because somebody asked, with so many switches `seen`: not before one who waits
+    /// had it.
+    #[cold]
+    pub(super) fn take_in_turn(
+        &self,
+        rt: &Runtime<H>,
+        me: &ThreadSlot,
+        interpreter: &InterpreterHead,
+        seen: usize,
+    ) {
+        /// Takes the GIL, also if the host panics meanwhile.
+        struct Take<'a, H: Host> {
+            gil: &'a Gil<H>,
+            me: &'a ThreadSlot,
+            interpreter: &'a InterpreterHead,
+            /// Not while it unwinds, when another panic, of the clock, would end the program.
+            timed: Option<&'a Runtime<H>>,
+        }
+        impl<H: Host> Drop for Take<'_, H> {
+            fn drop(&mut self) {
+                let Take { gil, me, interpreter, timed } = *self;
+                match gil.raw.try_lock() {
+                    Some(held) => gil.install(held, me, interpreter),
+                    None => gil.wait(me, interpreter, timed),
+                }
+            }
+        }
+        me.set_gave_way(None);
+        let mut take = Take { gil: self, me, interpreter, timed: None };
+        while self.waiters.load(Ordering::Acquire) > 0 && self.switches.load(Ordering::Acquire) == seen {
+            if H::GilPolicy::DIRECT {
+                match self.raw.try_lock() {
+                    // A waiter between two looks was not there to be handed it.
+                    // SAFETY: `early` comes from the acquisition in this step, on this thread.
+                    Some(early) => unsafe { self.raw.unlock(early) },
+                    // It has its owner, who may not run yet: spinning would keep it from running.
+                    None => break,
+                }
+            }
+            rt.host().relax();
+        }
+        take.timed = Some(rt);
+    }
+}
