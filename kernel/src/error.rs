@@ -171,7 +171,7 @@ errors! {
         /// Activations are left after the time limit. The interpreter stays valid and finalizing; the last activation to leave completes the end.
         StillActive = 0x0606 => "end: threads are still active in the interpreter after the time limit; everything stays valid and the last one to leave completes the end",
         /// Guards are left after the time limit. The interpreter is as before.
-        StillGuarded = 0x0610 => "end: guards keep the interpreter after the time limit, and it is as before: let their holders give them back",
+        StillGuarded = 0x0610 => "end: guards keep the interpreter after the time limit, and it is as before: let their holders give them back (Interpreter::guards names those that have a label)",
         /// Threads that are to be joined still run after the time limit. The interpreter is as before; callbacks that ran have run.
         StillRunning = 0x0611 => "end: threads that are to be joined still run after the time limit, and the interpreter is as before: let them return",
         /// This thread has a frame of it open and would wait for itself.
@@ -225,6 +225,8 @@ errors! {
         NotReady = 0x1103 => "guard: the interpreter is being created or reset: wait until that has returned",
         /// More guards than the state word can count.
         TooMany = 0x1104 => "guard: too many are held of this interpreter: give some back",
+        /// No memory for the label.
+        NoMemory = 0x1106 => "guard: no memory for its label: take one without, or give the raw domain a larger region",
         /// Asked inside an interrupt handler.
         InInterrupt = 0x1105 => "guard: not allowed inside an interrupt handler: add a pending call",
     }

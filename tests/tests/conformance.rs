@@ -142,7 +142,8 @@ conformance! {
         whoever_has_a_guard_gets_in
         a_guard_goes_to_another_thread
         a_view_of_before_is_told
-        tokens_by_view_nest;
+        tokens_by_view_nest
+        labels_say_who_holds_them;
     guest:
         two_unlike_guests_in_one_runtime
         the_wrong_guest_is_named

@@ -1,11 +1,24 @@
 //! Guards: an interpreter does not finalize while one is held (PEP 788; SPEC L9).
 
+#![allow(unsafe_code)]
+
+use core::{alloc::Layout, ptr, ptr::NonNull};
+
 use crate::{
-    error::{AttachError, ThreadError},
+    error::{AttachError, GuardError, LookupError, ThreadError},
     host::{Host, Park},
-    interpreter::{InterpreterId, View, end, word::ReleaseGuard},
+    interpreter::{Interpreter, InterpreterHead, InterpreterId, View, end, word::ReleaseGuard},
+    sync::Ordering,
     thread::{Attached, ThreadState},
 };
+
+/// Invariant [E2]: a record stands in its interpreter's list, under the runtime's lock, from its guard's making until its
+/// drop; the guard alone frees it, and the count that it holds keeps the interpreter meanwhile.
+struct Record {
+    label: &'static str,
+    next: *mut Record,
+    prev: *mut Record,
+}
 
 /// Keeps an interpreter from finalizing (`PyInterpreterGuard`; SPEC L9). `Send` and `Sync`: it may be given back by any
 /// thread, by dropping it. Attaching is never refused as `Finalizing` while one is held.
@@ -14,12 +27,53 @@ use crate::{
 #[must_use = "dropping it gives it back"]
 pub struct Guard<'rt, H: Host> {
     view: View<'rt, H>,
+    /// Null without a label.
+    record: *mut Record,
+}
+
+// SAFETY: [E2] the record is touched under the runtime's lock only, and freed by the drop, which one thread runs.
+unsafe impl<H: Host> Send for Guard<'_, H> {}
+// SAFETY: as above; by a shared reference the record is not touched.
+unsafe impl<H: Host> Sync for Guard<'_, H> {}
+
+/// How many guards an interpreter has.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GuardCount {
+    /// All of them.
+    pub total: usize,
+    /// Those that have a label.
+    pub labelled: usize,
+}
+
+impl InterpreterHead {
+    fn first_record(&self) -> *mut Record {
+        self.guards.load(Ordering::Relaxed).cast()
+    }
 }
 
 impl<'rt, H: Host> Guard<'rt, H> {
     /// Of a view whose interpreter counted it.
     pub(super) fn counted(view: View<'rt, H>) -> Self {
-        Guard { view }
+        Guard { view, record: ptr::null_mut() }
+    }
+
+    /// The same with a label, for those who ask who holds guards.
+    pub(super) fn labelled(mut self, label: &'static str) -> Result<Self, GuardError> {
+        let (rt, head) = (self.view.rt(), &self.view.slot().head);
+        let block = rt.raw().take(Layout::new::<Record>()).map_err(|_| GuardError::NoMemory)?;
+        let record = block.cast::<Record>().as_ptr();
+        // SAFETY: [E2] the block is fresh and has the layout; listed records are live, and the lock is held.
+        rt.locked(|_| unsafe {
+            let next = head.first_record();
+            record.write(Record { label, next, prev: ptr::null_mut() });
+            if let Some(next) = next.as_mut() {
+                next.prev = record;
+            }
+            head.guards.store(record.cast(), Ordering::Relaxed);
+        });
+        self.record = record;
+        Ok(self)
     }
 
     /// The interpreter it keeps.
@@ -51,10 +105,49 @@ impl<'rt, H: Host> Guard<'rt, H> {
 
 impl<H: Host> Drop for Guard<'_, H> {
     fn drop(&mut self) {
-        let slot = self.view.slot();
+        let (rt, slot) = (self.view.rt(), self.view.slot());
+        if let Some(block) = NonNull::new(self.record) {
+            // SAFETY: [E2] the record and its neighbours are live, and the lock is held.
+            rt.locked(|_| unsafe {
+                let Record { next, prev, .. } = *block.as_ptr();
+                match prev.as_mut() {
+                    Some(prev) => prev.next = next,
+                    None => slot.head.guards.store(next.cast(), Ordering::Relaxed),
+                }
+                if let Some(next) = next.as_mut() {
+                    next.prev = prev;
+                }
+            });
+            // SAFETY: [E2] it is in no list any more, and came from the raw domain with this layout.
+            unsafe { rt.raw().deallocate(block.cast(), Layout::new::<Record>()) };
+        }
         match slot.head.word.release_guard() {
             ReleaseGuard::Quiet => {}
-            ReleaseGuard::WakeEnder => self.view.rt().host().park().unpark(end::key(slot)),
+            ReleaseGuard::WakeEnder => rt.host().park().unpark(end::key(slot)),
         }
+    }
+}
+
+impl<H: Host> Interpreter<'_, H> {
+    /// How many guards are held, and as many labels as `labels` has room for, the newest first: after an end answered
+    /// `StillGuarded`, or at any time (SPEC L9).
+    ///
+    /// # Errors
+    /// `NotFound` once it ended.
+    pub fn guards(&self, labels: &mut [&'static str]) -> Result<GuardCount, LookupError> {
+        self.rt.look(|registry| {
+            let head = &self.rt.listed(registry, self.id)?.head;
+            let mut count = GuardCount { total: head.word.guards(), labelled: 0 };
+            let mut at = head.first_record();
+            // SAFETY: [E2] listed records are live, and the lock is held.
+            while let Some(record) = unsafe { at.as_ref() } {
+                if let Some(place) = labels.get_mut(count.labelled) {
+                    *place = record.label;
+                }
+                count.labelled += 1;
+                at = record.next;
+            }
+            Ok(count)
+        })
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct InterpreterHead {
     /// lock: callbacks for the end, newest first; of those that ran, how many failed (GIL).
     pub(crate) exits: AtomicPtr<()>,
     pub(crate) exits_failed: Cell<u32>,
+    /// lock: guards that have a label, newest first.
+    pub(crate) guards: AtomicPtr<()>,
     /// Threads that the end joins. They get more under the lock only.
     pub(crate) joinable: AtomicU32,
     /// Objects with releases owed, pushed from anywhere.
@@ -114,6 +116,7 @@ impl InterpreterHead {
             finalized: Cell::new(ptr::null_mut()),
             exits: AtomicPtr::new(ptr::null_mut()),
             exits_failed: Cell::new(0),
+            guards: AtomicPtr::new(ptr::null_mut()),
             joinable: AtomicU32::new(0),
             owed: AtomicPtr::new(ptr::null_mut()),
             untold: AtomicU32::new(0),

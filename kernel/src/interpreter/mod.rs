@@ -21,7 +21,7 @@ pub(crate) mod word;
 pub(crate) use create::Role;
 pub use end::Patience;
 pub use exit::{ExitFailed, ExitFn, ExitId};
-pub use guard::Guard;
+pub use guard::{Guard, GuardCount};
 pub use handle::{Interpreter, InterpreterStats};
 pub(crate) use head::{Bound, InterpreterHead};
 pub use id::{InterpreterId, Whence};

@@ -95,6 +95,15 @@ impl<'rt, H: Host> View<'rt, H> {
         })
     }
 
+    /// As [`guard`](Self::guard), with a label that [`Interpreter::guards`] tells: so that an end that gives up waiting can
+    /// say for whom.
+    ///
+    /// # Errors
+    /// As there; `NoMemory` for the label.
+    pub fn guard_labelled(&self, label: &'static str) -> Result<Guard<'rt, H>, GuardError> {
+        self.guard()?.labelled(label)
+    }
+
     /// A token for a thread that has none in its hands: as [`Runtime::ensure`], without a look-up
     /// (`PyThreadState_EnsureFromView`; SPEC T5).
     ///

@@ -126,3 +126,26 @@ fn ensure_by_view_against_end() {
         thread.join().unwrap();
     });
 }
+
+/// Model 14: labels come and go while somebody asks for them and the end waits.
+#[test]
+fn labels_against_end() {
+    model("guards::labels_against_end", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let id = own_gil(rt).interpreter();
+        let interpreter = rt.interpreter(id).unwrap();
+        let kept = interpreter.view().unwrap().guard_labelled("kept").unwrap();
+        let thread = thread::spawn(move || {
+            let second = kept.view().guard_labelled("second");
+            let mut labels = [""; 2];
+            if let Ok(count) = interpreter.guards(&mut labels) {
+                assert!(count.labelled <= count.total);
+                assert!(labels.contains(&"kept"), "{labels:?}");
+            }
+            drop(kept);
+            drop(second);
+        });
+        rt.end(id, None).unwrap();
+        thread.join().unwrap();
+    });
+}

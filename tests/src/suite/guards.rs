@@ -196,3 +196,46 @@ pub fn tokens_by_view_nest<H: TestHost>() {
         assert!(rt.end(id, None).unwrap().is_clean());
     }
 }
+
+/// Who holds guards can be asked, also while an end waits for them.
+///
+/// SPEC: L9
+pub fn labels_say_who_holds_them<H: TestHost>() {
+    let rt = H::started();
+    for config in strategies::<H>() {
+        let id = create(&rt, &config);
+        let interpreter = rt.interpreter(id).unwrap();
+        let view = interpreter.view().unwrap();
+        let names = |room: usize| {
+            let mut labels = vec![""; room];
+            let count = interpreter.guards(&mut labels).unwrap();
+            (count.total, count.labelled, labels)
+        };
+        assert_eq!(names(1), (0, 0, vec![""]));
+        let plain = view.guard().unwrap();
+        let in_use = H::raw_in_use(&rt);
+        let [first, second, third] =
+            ["first", "second", "third"].map(|label| view.guard_labelled(label).unwrap());
+        assert_eq!(names(4), (4, 3, vec!["third", "second", "first", ""]));
+        assert_eq!(names(1), (4, 3, vec!["third"]), "as many as there is room for");
+        assert_eq!(interpreter.end(NOW), Err(EndError::StillGuarded));
+        drop(second);
+        assert_eq!(names(2), (3, 2, vec!["third", "first"]));
+        thread::scope(|s| {
+            let ender = s.spawn(|| rt.end(id, None));
+            until("the end waits", || view.guard().is_err());
+            assert_eq!(view.guard_labelled("late").err(), Some(GuardError::Finalizing));
+            drop(third);
+            assert_eq!(names(2), (2, 1, vec!["first", ""]));
+            drop(first);
+            assert_eq!(
+                (names(1), H::raw_in_use(&rt)),
+                ((1, 0, vec![""]), in_use),
+                "labels cost nothing any more"
+            );
+            drop(plain);
+            assert!(ender.join().unwrap().is_ok());
+        });
+        assert!(interpreter.guards(&mut []).is_err());
+    }
+}
