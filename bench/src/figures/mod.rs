@@ -16,6 +16,7 @@ mod fairness;
 mod handover;
 mod heap;
 mod idle;
+mod latency;
 mod many;
 mod object;
 mod scaling;
@@ -39,6 +40,7 @@ pub fn all() -> impl Iterator<Item = &'static Figure> {
         idle::FIGURES,
         handover::FIGURES,
         fairness::FIGURES,
+        latency::FIGURES,
         scaling::FIGURES,
         shared_gil::FIGURES,
         many::FIGURES,

@@ -14,7 +14,7 @@ pub use policy::{Blocking, GilPolicy, Interval};
 use core::{ptr, time::Duration};
 
 use crate::{
-    host::{Host, RawGil},
+    host::{Clock, Host, RawGil},
     interpreter::InterpreterHead,
     runtime::Runtime,
     sync::{AtomicPtr, AtomicU32, AtomicUsize, Cell, Ordering, fence, tally},
@@ -39,7 +39,7 @@ pub struct GilStats {
 /// One GIL.
 ///
 /// Invariant [G1]: `held` is `Some` exactly while a thread is between `take` and `release`; only that thread
-/// touches `held` and `last`.
+/// touches `held`, `last` and `since`.
 pub(crate) struct Gil<H: Host> {
     raw: H::Gil,
     held: Cell<Option<<H::Gil as RawGil>::Held>>,
@@ -55,10 +55,19 @@ pub(crate) struct Gil<H: Host> {
     switches: AtomicUsize,
     last: Cell<*const ThreadSlot>,
     interval_us: AtomicU32,
+    /// How long computing threads may still be interrupted for those who come for a short run, in microseconds: rule 4 in
+    /// `wait.rs`. Written by the holder.
+    credit_us: tally::AtomicU32,
+    /// When the owner got the GIL, where a clock was read then: at the end of a wait. Holder only.
+    since: Cell<Option<<H::Clock as Clock>::Instant>>,
 }
 
 /// The next release is a turn, whosever it is.
 const ASKED: u32 = 1;
+
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
 
 fn add(word: &tally::AtomicUsize, more: usize) {
     word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
@@ -75,19 +84,23 @@ impl<H: Host> Gil<H> {
             switches: AtomicUsize::new(0),
             last: Cell::new(ptr::null()),
             interval_us: AtomicU32::new(0),
+            credit_us: tally::AtomicU32::new(0),
+            since: Cell::new(None),
         }
     }
 
     /// For the next interpreter that owns it, while nobody holds it or waits.
     pub(crate) fn renew(&self, interval: Duration) {
         self.last.set(ptr::null());
+        self.since.set(None);
         self.switches.store(0, Ordering::Relaxed);
         self.turns.store(0, Ordering::Relaxed);
         self.set_interval(interval);
     }
 
     pub(crate) fn set_interval(&self, interval: Duration) {
-        self.interval_us.store(u32::try_from(interval.as_micros()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.interval_us.store(micros(interval), Ordering::Relaxed);
+        self.credit_us.store(micros(interval), Ordering::Relaxed);
     }
 
     pub(crate) fn interval(&self) -> Duration {
@@ -106,7 +119,8 @@ impl<H: Host> Gil<H> {
         }
         match self.raw.try_lock() {
             Some(held) => self.install(held, me, interpreter),
-            None => self.wait(me, interpreter, Some(rt)),
+            // Whoever let go of its own accord, or is new, may want it for a moment only.
+            None => self.wait(me, interpreter, Some(rt), true),
         }
     }
 
@@ -114,7 +128,7 @@ impl<H: Host> Gil<H> {
     pub(crate) fn take_untimed(&self, me: &ThreadSlot, interpreter: &InterpreterHead) {
         match self.raw.try_lock() {
             Some(held) => self.install(held, me, interpreter),
-            None => self.wait(me, interpreter, None),
+            None => self.wait(me, interpreter, None, false),
         }
     }
 
@@ -129,6 +143,7 @@ impl<H: Host> Gil<H> {
         self.owner.store(ptr::from_ref(me).cast_mut(), Ordering::Release);
         if self.last.get() != ptr::from_ref(me) {
             self.last.set(me);
+            self.since.set(None);
             self.switches.store(self.switches.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             add(&interpreter.switches, 1);
         }

@@ -9,16 +9,26 @@
 //!    of its own.
 //! 3. Who let go in a turn takes the GIL again only when somebody else had it, or nobody waits.
 //!
+//! 4. Who comes for a short run and finds nobody else waiting does not wait out `I`: while there is *credit* it sets the drop
+//!    bit at once, for the next safepoint. Such an early request is for running code: a release does not look for it. It may
+//!    be wrong about the run, so credit bounds it. It begins at `I`, which is also the most. Who was asked at a safepoint adds
+//!    a tenth of what it had held; where the request was an early one it takes off what it waited then. Short runs are those
+//!    of a thread state that let go unasked the last time, or is new.
+//!
 //! So while anybody waits there is a turn every `2 I + I/8 + s` at least, `s` being the longest way of the running code to a
 //! safepoint: a waiter that looks right after a turn asks with its second look, and that is heard by the holder, by the next
 //! release, or an eighth later. A lock that keeps places then serves the n-th in its queue within n + 1 turns and the wake-ups
-//! between: nobody starves, whoever else detaches and attaches meanwhile. Nothing of it is on the way of a thread that
-//! does not wait but one look at [`ASKED`] when it lets go.
+//! between: nobody starves, whoever else detaches and attaches meanwhile. Short runs cost the running code at most a tenth of its
+//! time, and `I` once; one that was no short run, what it took, and then the credit is gone until somebody waited for a whole
+//! `I`. The clock is read by those who waited or were asked, and nothing of all this is on the way of a thread that does not
+//! wait but one look at [`ASKED`] when it lets go.
 #![allow(unsafe_code)]
+
+use core::time::Duration;
 
 use crate::{
     eval::breaker::DROP_GIL,
-    gil::{ASKED, Gil, GilPolicy, add},
+    gil::{ASKED, Gil, GilPolicy, add, micros},
     host::{Clock, Host, RawGil},
     interpreter::InterpreterHead,
     runtime::Runtime,
@@ -29,7 +39,13 @@ use crate::{
 impl<H: Host> Gil<H> {
     /// Waits until this thread holds the GIL.
     #[cold]
-    pub(super) fn wait(&self, me: &ThreadSlot, interpreter: &InterpreterHead, timed: Option<&Runtime<H>>) {
+    pub(super) fn wait(
+        &self,
+        me: &ThreadSlot,
+        interpreter: &InterpreterHead,
+        timed: Option<&Runtime<H>>,
+        light: bool,
+    ) {
         /// Holds the GIL from its drop on.
         struct Hold<'a, H: Host> {
             gil: &'a Gil<H>,
@@ -63,14 +79,44 @@ impl<H: Host> Gil<H> {
         hold.held = Some(H::GilPolicy::wait(&self.raw, &mut || {
             let now = self.turns.load(Ordering::Relaxed) & !ASKED;
             let asks = H::GilPolicy::ASKS_ONCE || seen == Some(now);
+            let alone = light && seen.is_none() && self.waiters.load(Ordering::Relaxed) == 1;
             seen = Some(now);
+            if alone && !asks {
+                self.ask_early();
+            }
             if asks && !self.ask() { self.interval() / 8 } else { self.interval() }
         }));
-        let waited = start.map(|(clock, start)| clock.between(start, clock.now()).as_micros());
+        let end = start.map(|(clock, start)| {
+            let end = clock.now();
+            (end, clock.between(start, end).as_micros())
+        });
         drop(hold);
         // GIL fields of the interpreter: this thread holds its GIL now.
         add(&interpreter.waits, 1);
-        add(&interpreter.waited_us, waited.map_or(0, |us| usize::try_from(us).unwrap_or(usize::MAX)));
+        if let Some((end, us)) = end {
+            self.since.set(Some(end));
+            add(&interpreter.waited_us, usize::try_from(us).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// Asks code that looks at its breaker, if there is credit.
+    fn ask_early(&self) {
+        // SAFETY: as in `ask`.
+        let owner = unsafe { self.owner.load(Ordering::Acquire).as_ref() };
+        if let Some(owner) = owner.filter(|_| self.credit_us.load(Ordering::Relaxed) > 0) {
+            owner.breaker.set(DROP_GIL);
+        }
+    }
+
+    /// For who had the GIL for so long, let somebody have it, early or not, and has waited so long until now.
+    fn settle(&self, held: Duration, early: bool, waited: Duration) {
+        let credit = self
+            .credit_us
+            .load(Ordering::Relaxed)
+            .saturating_add(micros(held) / 10)
+            .min(self.interval_us.load(Ordering::Relaxed));
+        let cost = if early { micros(waited) } else { 0 };
+        self.credit_us.store(credit.saturating_sub(cost), Ordering::Relaxed);
     }
 
     /// Asks for the GIL: whether an owner was there to be told. Where none was, whoever lets go next sees it.
@@ -81,12 +127,15 @@ impl<H: Host> Gil<H> {
         owner.inspect(|owner| owner.breaker.set(DROP_GIL)).is_some()
     }
 
-    /// Counts a turn, which answers whatever was asked by now. Holder only.
-    fn turn(&self) {
+    /// Counts a turn, which answers whatever was asked by now: whether somebody had asked for it whose time had come. Holder
+    /// only.
+    fn turn(&self) -> bool {
+        let asked = self.turns.load(Ordering::Relaxed) & ASKED != 0;
         // The carry takes `ASKED` down and counts in one step.
-        let more = if self.turns.load(Ordering::Relaxed) & ASKED == 0 { ASKED + 1 } else { ASKED };
+        let more = if asked { ASKED } else { ASKED + 1 };
         // Whoever asked had counted itself before: `take_in_turn` has to see it among the waiters.
         self.turns.fetch_add(more, Ordering::Acquire);
+        asked
     }
 
     /// # Safety
@@ -95,7 +144,7 @@ impl<H: Host> Gil<H> {
     pub(super) unsafe fn release_asked(&self, me: &ThreadSlot, held: <H::Gil as RawGil>::Held) {
         me.breaker.take(DROP_GIL);
         me.set_gave_way(Some(self.switches.load(Ordering::Relaxed) as u32));
-        self.turn();
+        let _ = self.turn();
         // SAFETY: passed on.
         unsafe { H::GilPolicy::hand_over(&self.raw, held) }
     }
@@ -105,15 +154,25 @@ impl<H: Host> Gil<H> {
     /// # Safety
     /// This thread holds this GIL through `me`, a thread state of `interpreter`.
     pub(crate) unsafe fn hand_over(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
-        self.turn();
+        let early = !self.turn();
         if self.waiters.load(Ordering::Acquire) == 0 {
             return;
         }
+        // Where everybody asks at once there is nothing to account for.
+        let clock = (!H::GilPolicy::ASKS_ONCE).then(|| rt.host().clock());
+        let gave = clock.map(|clock| clock.now());
+        let held = self.since.take();
         let seen = self.switches.load(Ordering::Relaxed);
-        let held = self.take_back();
-        // SAFETY: `held` comes from the acquisition in `take` on this thread.
-        unsafe { H::GilPolicy::hand_over(&self.raw, held) };
+        let lock = self.take_back();
+        // SAFETY: `lock` comes from the acquisition in `take` on this thread.
+        unsafe { H::GilPolicy::hand_over(&self.raw, lock) };
         self.take_in_turn(rt, me, interpreter, seen);
+        if let Some((clock, gave)) = clock.zip(gave) {
+            let back = self.since.get().unwrap_or_else(|| clock.now());
+            self.since.set(Some(back));
+            let held = held.map_or(Duration::ZERO, |since| clock.between(since, gave));
+            self.settle(held, early, clock.between(gave, back));
+        }
     }
 
     /// Takes the GIL after it was let go because somebody asked, with so many switches `seen`: not before one who waits
@@ -139,7 +198,7 @@ impl<H: Host> Gil<H> {
                 let Take { gil, me, interpreter, timed } = *self;
                 match gil.raw.try_lock() {
                     Some(held) => gil.install(held, me, interpreter),
-                    None => gil.wait(me, interpreter, timed),
+                    None => gil.wait(me, interpreter, timed, false),
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! Group h: attach, detach and hand-over under the policy `Interval`, whose waiters ask again and again and whose GIL
 //! goes directly to one of them.
 
+use core::time::Duration;
+
 use archipelago_kernel::error::AttachError;
 use archipelago_loom_tests::{
     Guarded, bumps_once, handed_over, interval_passes, own_gil, passed_by, places_are_kept, second, standing,
@@ -224,6 +226,49 @@ fn one_request_one_turn() {
                     cx.detach(|| {});
                     assert!(!handed_over(), "nobody asked again");
                 }
+            })
+            .unwrap();
+        thread.join().unwrap();
+    });
+}
+
+/// Model 2: who comes for a short run is let in at the next safepoint, long before its time has run out.
+#[test]
+fn light_asks_at_once() {
+    timed_model("interval::light_asks_at_once", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (other, turns) = (second(&state), Guarded::new());
+        let theirs = turns.clone();
+        let thread = state
+            .attach(|cx| {
+                // It sees who has the GIL.
+                let thread = thread::spawn(move || other.take().attach(|_| _ = theirs.bump()).unwrap());
+                thread::yield_now();
+                let asked = standing() == 1;
+                cx.safepoint().unwrap();
+                assert!(!asked || turns.get() == 1, "the waiter had its turn");
+                thread
+            })
+            .unwrap();
+        thread.join().unwrap();
+    });
+}
+
+/// Model 2: without credit it waits for its interval as all others do.
+#[test]
+fn no_early_request_without_credit() {
+    timed_model("interval::no_early_request_without_credit", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        // The most credit is the interval, in microseconds.
+        state.attach(|cx| cx.set_switch_interval(Duration::ZERO)).unwrap();
+        let (_, thread) = bumps_once(&state);
+        state
+            .attach(|cx| {
+                thread::yield_now();
+                cx.safepoint().unwrap();
+                assert!(!handed_over(), "its time has not run out");
             })
             .unwrap();
         thread.join().unwrap();

@@ -127,6 +127,44 @@ pub fn a_holder_that_was_asked_does_not_retake_it_first<H: TestHost>() {
     }
 }
 
+/// SPEC: G4
+pub fn a_short_run_does_not_wait_for_the_interval<H: TestHost>() {
+    let rt = H::started();
+    let id = create(&rt, &InterpreterConfig::isolated());
+    let (was_in, mut state) = (AtomicBool::new(false), rt.thread_state(id).unwrap());
+    thread::scope(|s| {
+        state
+            .attach(|cx| {
+                // Nobody's interval passes here.
+                cx.set_switch_interval(Duration::from_secs(3600));
+                s.spawn(|| rt.ensure(id, |_| was_in.store(true, Ordering::Relaxed)).unwrap());
+                while !was_in.load(Ordering::Relaxed) {
+                    assert_eq!(cx.safepoint(), Ok(()));
+                    core::hint::spin_loop();
+                }
+            })
+            .unwrap();
+    });
+}
+
+/// SPEC: G4
+pub fn who_detaches_often_does_not_keep_a_third_from_running<H: TestHost>() {
+    let rt = H::started();
+    let id = create(&rt, &InterpreterConfig::isolated());
+    let was_in = AtomicBool::new(false);
+    thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| {
+                let mut state = rt.thread_state(id).unwrap();
+                while !was_in.load(Ordering::Relaxed) {
+                    state.attach(|cx| cx.detach(|| ())).unwrap();
+                }
+            });
+        }
+        rt.ensure(id, |_| was_in.store(true, Ordering::Relaxed)).unwrap();
+    });
+}
+
 /// SPEC: G3
 pub fn the_default_interval_and_its_setting<H: TestHost>() {
     let rt = H::started();
