@@ -170,10 +170,10 @@ errors! {
         InProgress = 0x0605 => "end: another thread is ending it: wait for that thread",
         /// Activations are left after the time limit. The interpreter stays valid and finalizing; the last activation to leave completes the end.
         StillActive = 0x0606 => "end: threads are still active in the interpreter after the time limit; everything stays valid and the last one to leave completes the end",
-        /// Guards are left after the time limit. The interpreter is as before.
-        StillGuarded = 0x0610 => "end: guards keep the interpreter after the time limit, and it is as before: let their holders give them back (Interpreter::guards names those that have a label)",
-        /// Threads that are to be joined still run after the time limit. The interpreter is as before; callbacks that ran have run.
-        StillRunning = 0x0611 => "end: threads that are to be joined still run after the time limit, and the interpreter is as before: let them return",
+        /// Guards are left after the time limit. The interpreter goes on; callbacks that ran have run.
+        StillGuarded = 0x0610 => "end: guards keep the interpreter after the time limit; it goes on, and callbacks that ran have run: let their holders give them back (Interpreter::guards names those that have a label)",
+        /// Threads that are to be joined still run after the time limit, or callbacks register others again and again. The interpreter goes on; callbacks that ran have run.
+        StillRunning = 0x0611 => "end: threads that are to be joined still run after the time limit, or callbacks register others again and again; the interpreter goes on, and callbacks that ran have run: let the threads return",
         /// This thread has a frame of it open and would wait for itself.
         WouldDeadlock = 0x0607 => "end: this thread has a frame of the interpreter open and would wait for itself: return from it first",
         /// This thread has a thread state attached.

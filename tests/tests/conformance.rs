@@ -101,6 +101,7 @@ conformance! {
         any_thread_may_run_them
         a_callback_that_panics_leaves_the_rest_for_the_next_end
         an_end_from_a_callback_is_refused
+        callbacks_without_end_are_given_up
         a_runtime_runs_all_of_them
         a_reset_runs_them_once
         a_callback_is_charged_and_may_be_refused;
@@ -191,6 +192,7 @@ conformance! {
         limits_change_but_never_below_what_is_live
         near_the_limit_the_guest_is_told
         a_failed_request_takes_no_notice_away
+        a_notice_is_not_lost
         the_hard_limit_holds_to_the_end
         a_soft_limit_below_the_start_is_refused;
     memory:

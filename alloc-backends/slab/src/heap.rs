@@ -19,6 +19,9 @@ use crate::{
     table::Table,
 };
 
+/// Of the bytes that a heap keeps for later so small a part is spare large blocks.
+const SPARE_SHARE: usize = 128;
+
 /// The first arena: less than a page, where pages are large.
 pub(crate) const fn shortest_arena(page: usize) -> usize {
     if page < 4096 { page } else { 4096 }
@@ -27,7 +30,7 @@ pub(crate) const fn shortest_arena(page: usize) -> usize {
 /// A heap of size classes: see the crate's documentation.
 ///
 pub struct SlabHeap<const PAGE: usize, const KEEP: usize, const CLASSES: usize = 41> {
-    pub(crate) table: Table<CLASSES>,
+    pub(crate) table: Table<CLASSES, KEEP>,
     /// All arenas, and those with a page to take.
     pub(crate) arenas: *mut Arena,
     pub(crate) open: *mut Arena,
@@ -102,6 +105,14 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
         }
     }
 
+    /// Gives large blocks back that were kept.
+    pub(crate) fn return_spares<R: RawAlloc>(&mut self, raw: RawDomain<'_, R>) {
+        if let Some(spares) = self.table.spares() {
+            // SAFETY: [H5]: they came from this domain.
+            unsafe { LargeBlocks::return_spares(raw, spares) };
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn allocate_large<R: RawAlloc>(
@@ -109,10 +120,10 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
         raw: RawDomain<'_, R>,
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocCause> {
-        let block = match self.large.allocate(raw, layout) {
+        let block = match self.large.allocate(raw, layout, self.table.spares()) {
             Err(AllocCause::Exhausted) => {
                 self.give_back(raw);
-                self.large.allocate(raw, layout)?
+                self.large.allocate(raw, layout, None)?
             }
             answer => answer?,
         };
@@ -177,7 +188,7 @@ unsafe impl<R: RawAlloc, const PAGE: usize, const KEEP: usize, const CLASSES: us
                 return;
             }
             if !has_class(layout, CLASSES) {
-                return self.large.deallocate(raw, block, layout);
+                return self.large.deallocate(raw, block, layout, self.table.spares(), KEEP / SPARE_SHARE);
             }
             let block = block.as_ptr().cast::<Block>();
             let page = Self::page_of(block);
@@ -217,6 +228,7 @@ unsafe impl<R: RawAlloc, const PAGE: usize, const KEEP: usize, const CLASSES: us
                 arena = next;
             }
             self.large.sweep(raw);
+            self.return_spares(raw);
             self.table.end(raw);
         }
         *self = Self::new();

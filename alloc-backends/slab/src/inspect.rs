@@ -14,6 +14,9 @@ pub(crate) fn blocks<const PAGE: usize, const KEEP: usize, const CLASSES: usize>
     heap: &SlabHeap<PAGE, KEEP, CLASSES>,
 ) -> Result<usize, &'static str> {
     let (mut live, mut bytes, mut pages) = (heap.large.count().ok_or("the list of large blocks")?, 0, 0);
+    if !heap.table.has_sound_spares() {
+        return Err("the spare large blocks: something wrote into a freed block");
+    }
     let mut arena = heap.arenas;
     // SAFETY: [H1]: arenas and the pages they began are there; whether the rest holds is what is looked at.
     unsafe {

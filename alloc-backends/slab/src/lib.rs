@@ -10,6 +10,7 @@ mod large;
 mod page;
 mod pages;
 mod reserve;
+mod spares;
 mod table;
 
 pub use heap::SlabHeap;

@@ -177,8 +177,9 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
         }
     }
 
-    /// Returns whatever holds no live block: the pages that classes keep, and the arenas that were kept.
+    /// Returns whatever holds no live block: the pages that classes keep, and the arenas and large blocks that were kept.
     pub(crate) fn give_back<R: RawAlloc>(&mut self, raw: RawDomain<'_, R>) {
+        self.return_spares(raw);
         for class in 0..CLASSES {
             let page = self.table.page(class);
             // SAFETY: [H3]; [H1] for what was kept.

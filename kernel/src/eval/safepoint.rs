@@ -65,7 +65,7 @@ impl<H: Host> Attached<'_, H> {
             fn drop(&mut self) {
                 let head = &self.0.slot().head;
                 head.collecting.set(false);
-                head.account.watch();
+                let _ = head.account.watch();
             }
         }
         if self.slot().head.collecting.replace(true) {

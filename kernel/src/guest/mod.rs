@@ -69,8 +69,9 @@ pub trait Guest<H: Host>: 'static {
         Step::Failed(Fault::Refused(GuestError::Unsupported))
     }
 
-    /// The memory limit is near: called at a safepoint, to free what can be freed (SPEC M6). It may be near for a while:
-    /// the next call comes when half of what was left is gone too.
+    /// The memory limit is near, or refused a request: called at the next safepoint, to free what can be freed (SPEC M6). Near
+    /// is above seven eighths of it (of the soft one, if there is one); it may be near for a while, and the next call comes
+    /// when half of what was left is gone too.
     fn memory_low(cx: &mut Attached<'_, H>) {
         let _ = cx;
     }

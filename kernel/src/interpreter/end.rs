@@ -22,7 +22,7 @@ pub(crate) fn key<H: Host>(slot: &InterpreterSlot<H>) -> usize {
     ptr::from_ref(&slot.head.word).addr()
 }
 
-/// How long an end waits for guards and activations to run out, in all: `None` for ever, zero not at all.
+/// How long an end waits for threads, guards and activations, in all: `None` for ever, zero not at all.
 ///
 /// A frame of the caller that is open elsewhere, detached, keeps *that* interpreter from ending meanwhile: two threads that
 /// each end the interpreter the other one is inside of wait for one another, so at least one of them needs a time limit.
@@ -31,12 +31,18 @@ pub type Patience = Option<Duration>;
 impl<H: Host> Runtime<H> {
     /// Ends an interpreter from outside (SPEC L3, L10, L11).
     ///
-    /// It takes no new guards and waits for those that are held; meanwhile everything goes on. From then on attaching answers
-    /// `Finalizing`, running code is told at its next safepoint and blocked waits are woken. Nothing is taken down while
-    /// an activation is open.
+    /// Shutdown hooks run, threads with a [`JoinTicket`](crate::interpreter::JoinTicket) are joined, at-exit callbacks run, in
+    /// rounds while they register others. Then no new guards are given, and those that are held are waited for. Meanwhile
+    /// everything goes on. From then on attaching answers `Finalizing`, running code is told at its next safepoint and blocked
+    /// waits are woken. Nothing is taken down while an activation is open.
+    ///
+    /// A panic of a callback goes on to the caller, and the interpreter goes on too; the rest of the callbacks is left for the
+    /// next end. A panic of a destructor or of the guest goes on when everything has been given back; observers have the
+    /// ledger then.
     ///
     /// # Errors
-    /// `StillGuarded` if `patience` ran out before the guards were back: nothing changed. `StillActive` if `patience` ran out: everything stays valid, and the last activation to leave completes
+    /// `StillRunning` and `StillGuarded` if `patience` ran out before anybody was refused anything: the interpreter goes on,
+    /// and callbacks that ran have run. `StillActive` if `patience` ran out: everything stays valid, and the last activation to leave completes
     /// the end (an observer gets the ledger). Otherwise nothing changed. `TooLong` if the host's clock cannot tell
     /// `patience`.
     pub fn end(&self, id: InterpreterId, patience: Patience) -> Result<Ledger, EndError> {

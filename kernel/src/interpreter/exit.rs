@@ -77,7 +77,8 @@ impl InterpreterHead {
 
 impl<H: Host> Attached<'_, H> {
     /// Runs `run` with `argument` when this interpreter ends, before anybody is refused anything; what was registered last
-    /// runs first (`atexit.register`; SPEC L13). It may do whatever the interpreter's code may, register others too.
+    /// runs first (`atexit.register`; SPEC L13). It may do whatever the interpreter's code may, register others too: they
+    /// run in the same end, after threads that were started meanwhile.
     ///
     /// # Errors
     /// The entry lies in the interpreter's heap, which may refuse it.
@@ -146,9 +147,15 @@ impl<H: Host> Attached<'_, H> {
         unsafe { self.deallocate(Domain::Mem, entry.cast(), Layout::new::<Entry<H>>()) }
     }
 
-    /// Runs the callbacks of a kind until there are none, the newest first. One that panics is gone; the others stay.
+    /// Runs the callbacks of a kind that are there, the newest first. What they register comes in the next round. One that
+    /// panics is gone; the others stay.
     pub(super) fn run_exits(&mut self, kind: ExitKind) {
-        while let Some(entry) = self.rt().locked(|_| self.slot().take_entry(|entry| entry.kind == kind)) {
+        // SAFETY: [E1] listed entries are live, and the lock is held.
+        let newest =
+            self.rt().locked(|_| unsafe { self.slot().first_entry().as_ref() }.map(|entry| entry.number));
+        let Some(newest) = newest else { return };
+        let wanted = |entry: &Entry<H>| entry.kind == kind && entry.number <= newest;
+        while let Some(entry) = self.rt().locked(|_| self.slot().take_entry(wanted)) {
             // SAFETY: [E1] it was taken out and is live.
             let (run, argument) = unsafe { (entry.as_ref().run, entry.as_ref().argument) };
             self.free_entry(entry);

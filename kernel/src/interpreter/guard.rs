@@ -23,7 +23,8 @@ struct Record {
 /// Keeps an interpreter from finalizing (`PyInterpreterGuard`; SPEC L9). `Send` and `Sync`: it may be given back by any
 /// thread, by dropping it. Attaching is never refused as `Finalizing` while one is held.
 ///
-/// An end waits for it, so a thread that asks for an end without a time limit while it holds one waits for itself.
+/// An end waits for it, so a thread that asks for an end without a time limit while it holds one waits for itself. It is not
+/// dropped in an interrupt handler.
 #[must_use = "dropping it gives it back"]
 pub struct Guard<'rt, H: Host> {
     view: View<'rt, H>,

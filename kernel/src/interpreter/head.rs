@@ -10,7 +10,7 @@ use core::ptr;
 
 use crate::{
     config::{InterpreterConfig, StoredConfig},
-    eval::pending::PendingList,
+    eval::{breaker::COLLECT, pending::PendingList},
     interpreter::{InterpreterId, Whence, word::StateWord},
     memory::Account,
     object::ObjectHeader,
@@ -204,6 +204,15 @@ impl InterpreterHead {
             self.latched.set(self.latched.get() | bits);
         }
         self.break_all(bits);
+    }
+
+    /// The notice that memory is low goes to the newest thread state, and to the next that is made. Under the runtime's lock.
+    pub(crate) fn leave_notice(&self) {
+        self.latched.set(self.latched.get() | COLLECT);
+        // SAFETY: under the lock the list is stable and its slots are alive (type-stable memory).
+        if let Some(thread) = unsafe { self.threads.get().as_ref() } {
+            thread.breaker.set(COLLECT);
+        }
     }
 
     /// Sets breaker bits in every thread state and wakes those that wait. Under the runtime's lock.

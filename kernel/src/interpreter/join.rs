@@ -10,7 +10,8 @@ use crate::{
 /// An end of the interpreter waits until this is dropped: for a thread that is not a daemon, from before it starts until its
 /// thread state is gone (`threading._register_atexit`, `threading.Thread.join` at shutdown; SPEC L8, T7). `Send`.
 ///
-/// Other than a [`Guard`](crate::interpreter::Guard) it is waited for while callbacks may still be registered and run.
+/// A thread that asks for an end without a time limit while it holds one waits for itself. It is not dropped in an interrupt
+/// handler. Other than a [`Guard`](crate::interpreter::Guard) it is waited for while callbacks may still be registered and run.
 #[must_use = "dropping it says that the thread is over"]
 pub struct JoinTicket<'rt, H: Host> {
     view: View<'rt, H>,

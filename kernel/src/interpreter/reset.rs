@@ -50,6 +50,8 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
     ///
     /// The ledger says what the program had not given back.
     ///
+    /// A panic of a destructor or of the guest goes on when the interpreter has ended.
+    ///
     /// # Errors
     /// [`ResetError::End`]: as for [`Runtime::end`]; after `StillActive` it has become an end, which the last activation
     /// to leave completes. [`ResetError::Create`]: the guest did not start again, or not within the limits; the

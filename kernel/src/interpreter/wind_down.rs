@@ -43,9 +43,9 @@ impl<'rt, H: Host> Begun<'rt, H> {
     ) -> Result<&'rt InterpreterSlot<H>, EndError> {
         let Begun { rt, slot, .. } = self;
         let word = &slot.head.word;
-        let mut time = TimeLeft::new(rt.host(), patience);
+        let time = TimeLeft::new(rt.host(), patience);
         if !word.is_finalizing() {
-            self.wind_down(&mut time)?;
+            self.wind_down(&time)?;
         }
         while word.claim(own) != Claim::Claimed {
             if time.is_over() {
@@ -59,12 +59,16 @@ impl<'rt, H: Host> Begun<'rt, H> {
         Ok(slot)
     }
 
-    fn wind_down(&self, time: &mut TimeLeft<'_, H>) -> Result<(), EndError> {
+    fn wind_down(&self, time: &TimeLeft<'_, H>) -> Result<(), EndError> {
         let head = &self.slot.head;
+        let mut rounds = 0_u32;
         loop {
             match self.next() {
                 Next::Finalizing => return Ok(()),
+                // What is there is run in any case; what it registers may never end.
+                Next::Exits if rounds > 0 && time.is_over() => return Err(EndError::StillRunning),
                 Next::Exits => {
+                    rounds = rounds.saturating_add(1);
                     self.attached(|cx| cx.run_exits(ExitKind::Shutdown))?;
                     while head.joinable.load(Ordering::Acquire) > 0 {
                         if time.is_over() {
@@ -138,29 +142,31 @@ impl<'rt, H: Host> Begun<'rt, H> {
     }
 }
 
-/// The time that a wait may still take, over all its parts.
+/// The time that an end may still take, over all its parts.
 struct TimeLeft<'a, H: Host> {
     host: &'a H,
     start: InstantOf<H>,
     patience: Patience,
-    left: Patience,
 }
 
 impl<'a, H: Host> TimeLeft<'a, H> {
     fn new(host: &'a H, patience: Patience) -> Self {
-        TimeLeft { host, start: host.clock().now(), patience, left: patience }
+        TimeLeft { host, start: host.clock().now(), patience }
+    }
+
+    fn left(&self) -> Patience {
+        let patience = self.patience.filter(|patience| !patience.is_zero());
+        let Some(patience) = patience else { return self.patience };
+        let clock = self.host.clock();
+        Some(patience.saturating_sub(clock.between(self.start, clock.now())))
     }
 
     fn is_over(&self) -> bool {
-        self.left == Some(Duration::ZERO)
+        self.left() == Some(Duration::ZERO)
     }
 
-    fn park(&mut self, key: usize, blocked: &dyn Fn() -> bool) {
-        self.host.park().park(key, blocked, self.left);
-        if let Some(patience) = self.patience {
-            let clock = self.host.clock();
-            self.left = Some(patience.saturating_sub(clock.between(self.start, clock.now())));
-        }
+    fn park(&self, key: usize, blocked: &dyn Fn() -> bool) {
+        self.host.park().park(key, blocked, self.left());
         self.host.relax();
     }
 }

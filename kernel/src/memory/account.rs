@@ -80,7 +80,7 @@ impl Account {
         self.handlers.set(0);
         self.gate.set(Gate::Open);
         self.every.set(every);
-        self.put_limits(limits);
+        let _ = self.put_limits(limits);
     }
 
     fn domain(&self, domain: Domain) -> &DomainAccount {
@@ -139,17 +139,21 @@ impl Account {
         self.domains.iter().map(DomainAccount::live).fold(0, usize::saturating_add)
     }
 
-    /// Decides anew from where on the limit is near: seven eighths of it. Holder only.
-    pub(crate) fn watch(&self) {
+    /// Decides anew from where on the limit is near: seven eighths of it; and whether it is. Holder only.
+    pub(crate) fn watch(&self) -> Nearness {
         let ceiling = self.ceiling();
         let (live, near) = (self.live(), ceiling - ceiling / 8);
         let watched = self.gate.get() == Gate::Open && self.handlers.get() == 0 && ceiling != UNLIMITED;
-        self.near.set(match watched {
-            false => UNLIMITED,
-            true if live < near => near,
-            true => live + ceiling.saturating_sub(live) / 2,
-        });
-        let _ = self.look(Domain::Object);
+        let (near, nearness) = match watched {
+            false => (UNLIMITED, Nearness::Far),
+            // Above what is allowed, as after the use of a reserve, the next that is allowed is near.
+            true if live < near || live > ceiling => (near, Nearness::Far),
+            true => (live + (ceiling - live) / 2, Nearness::Near),
+        };
+        self.near.set(near);
+        let total = self.settle();
+        self.share(Domain::Object, total);
+        nearness
     }
 
     /// Adds a block that was admitted. Holder only.
@@ -199,18 +203,29 @@ impl Account {
     /// A closer look, after a domain got more than it had room for: peaks are raised and room is handed out anew, so that
     /// [M3] holds. The limit is near again when half of what is left is gone too.
     fn look(&self, domain: Domain) -> Nearness {
-        let total = self.domains.iter().map(DomainAccount::settle).fold(0, usize::saturating_add);
-        put(&self.peak, get(&self.peak).max(total));
+        let total = self.settle();
         let nearness = if total > self.near.get() {
             self.near.set(total + self.ceiling().saturating_sub(total) / 2);
             Nearness::Near
         } else {
             Nearness::Far
         };
-        if !self.every.get() && self.gate.get() != Gate::Closed {
-            self.hand_out(self.domain(domain), total);
-        }
+        self.share(domain, total);
         nearness
+    }
+
+    /// Raises the peaks and takes all room back: what is live.
+    fn settle(&self) -> usize {
+        let total = self.domains.iter().map(DomainAccount::settle).fold(0, usize::saturating_add);
+        put(&self.peak, get(&self.peak).max(total));
+        total
+    }
+
+    /// Hands room out anew, if any is to be had.
+    fn share(&self, asking: Domain, total: usize) {
+        if !self.every.get() && self.gate.get() != Gate::Closed {
+            self.hand_out(self.domain(asking), total);
+        }
     }
 
     /// Room for each domain below its peak; where that is more than there may be, half of it for the one that asks.
@@ -237,25 +252,25 @@ impl Account {
     /// From now on every request is refused as `Finalizing`. Holder only.
     pub(crate) fn close(&self) {
         self.gate.set(Gate::Closed);
-        self.watch();
+        let _ = self.watch();
     }
 
     /// The clearing thread may allocate again, up to the hard limit. Holder only.
     pub(crate) fn reopen(&self) {
         self.gate.set(Gate::Clearing);
-        self.watch();
+        let _ = self.watch();
     }
 
     /// Lets the reserve be used until [`end_handling`](Self::end_handling) was called as often. Holder only.
     pub(crate) fn begin_handling(&self) {
         self.handlers.set(self.handlers.get().saturating_add(1));
-        self.watch();
+        let _ = self.watch();
     }
 
     /// Holder only.
     pub(crate) fn end_handling(&self) {
         self.handlers.set(self.handlers.get().saturating_sub(1));
-        self.watch();
+        let _ = self.watch();
     }
 
     pub(crate) fn limits(&self) -> MemoryLimits {
@@ -264,7 +279,7 @@ impl Account {
     }
 
     /// Holder only.
-    pub(crate) fn set_limits(&self, limits: MemoryLimits) -> Result<(), LimitError> {
+    pub(crate) fn set_limits(&self, limits: MemoryLimits) -> Result<Nearness, LimitError> {
         if self.gate.get() != Gate::Open {
             return Err(LimitError::Finalizing);
         }
@@ -274,15 +289,14 @@ impl Account {
         if limits.soft.or(limits.hard).is_some_and(|lowest| lowest < self.live()) {
             return Err(LimitError::BelowLive);
         }
-        self.put_limits(limits);
-        Ok(())
+        Ok(self.put_limits(limits))
     }
 
-    fn put_limits(&self, limits: MemoryLimits) {
+    fn put_limits(&self, limits: MemoryLimits) -> Nearness {
         put(&self.hard, limits.hard.unwrap_or(UNLIMITED));
         put(&self.soft, limits.soft.unwrap_or(UNLIMITED));
         put(&self.reserve, limits.reserve);
-        self.watch();
+        self.watch()
     }
 
     pub(crate) fn usage(&self) -> Usage {

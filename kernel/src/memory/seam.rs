@@ -126,7 +126,7 @@ impl<H: Host> InterpreterSlot<H> {
             account.take(domain, live);
             return Ok(block);
         }
-        account.admit(requested).map_err(refuse)?;
+        account.admit(requested).map_err(|cause| thread.refused(cause)).map_err(refuse)?;
         // SAFETY: passed on.
         let block = unsafe { self.allocate_uncharged(raw, domain, layout) }.map_err(refuse)?;
         thread.notice(account.add(domain, requested));
@@ -291,7 +291,8 @@ impl<H: Host> InterpreterSlot<H> {
     ) -> Result<(), AllocError> {
         let refuse = |cause| AllocError { domain, requested: new.size(), cause };
         let account = &self.head.account;
-        account.admit_growth(old.size(), new.size()).map_err(refuse)?;
+        let admitted = account.admit_growth(old.size(), new.size());
+        admitted.map_err(|cause| thread.refused(cause)).map_err(refuse)?;
         // SAFETY: passed on.
         unsafe { self.resize_uncharged(raw, block, old, new) }.map_err(refuse)?;
         thread.notice(account.exchange(domain, old.size(), new.size()));

@@ -8,7 +8,7 @@ use crate::memory::Domain;
 pub struct DomainUsage {
     /// Requested bytes that are live.
     pub bytes: usize,
-    /// Blocks that are live.
+    /// Blocks that are live. Accounts count them in 32 bits.
     pub blocks: usize,
     /// The most bytes that were live at a time.
     pub peak: usize,
@@ -22,7 +22,7 @@ pub struct DomainUsage {
 pub struct Usage {
     /// Memory outside the interpreter's heap that is charged to it: its own slot and its first thread state's, and what a
     /// guest's engine took elsewhere. The slots of further thread states are the runtime's, which keeps them for others:
-    /// `allow_threads` bounds them, not the limit.
+    /// whoever makes thread states bounds them, not the limit.
     pub raw: DomainUsage,
     /// The mem domain.
     pub mem: DomainUsage,

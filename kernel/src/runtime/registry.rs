@@ -9,7 +9,7 @@
 use core::ptr;
 
 use crate::{
-    eval::breaker::PENDING,
+    eval::breaker::{COLLECT, PENDING},
     interpreter::{InterpreterHead, InterpreterId},
     runtime::id_table::IdTable,
     thread::slot::{ThreadSlot, ThreadWhence},
@@ -217,6 +217,10 @@ impl Registry {
             }
         }
         slot.wake.set(None);
+        // Nobody else was told, and the limit is as near as before.
+        if slot.breaker.bits() & COLLECT != 0 {
+            interpreter.leave_notice();
+        }
         slot.die()
     }
 

@@ -246,7 +246,8 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Errors
     /// As for [`allocate`](Self::allocate): the limit holds for it too.
     pub fn charge(&mut self, bytes: usize) -> Result<(), AllocError> {
-        let nearness = self.slot().head.account.charge(bytes).map_err(refused_charge(bytes))?;
+        let charged = self.slot().head.account.charge(bytes).map_err(|cause| self.thread().refused(cause));
+        let nearness = charged.map_err(refused_charge(bytes))?;
         self.thread().notice(nearness);
         Ok(())
     }
@@ -256,7 +257,9 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Errors
     /// As for [`charge`](Self::charge), and `NotCharged` where less than `old` is charged; the old charge stands.
     pub fn recharge(&mut self, old: usize, new: usize) -> Result<(), AllocError> {
-        let nearness = self.slot().head.account.recharge(old, new).map_err(refused_charge(new))?;
+        let changed =
+            self.slot().head.account.recharge(old, new).map_err(|cause| self.thread().refused(cause));
+        let nearness = changed.map_err(refused_charge(new))?;
         self.thread().notice(nearness);
         Ok(())
     }
@@ -289,7 +292,9 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Errors
     /// `BelowLive`, `SoftAboveHard`; the old ones stand.
     pub fn set_memory_limits(&mut self, limits: MemoryLimits) -> Result<(), LimitError> {
-        self.slot().head.account.set_limits(limits)
+        let nearness = self.slot().head.account.set_limits(limits)?;
+        self.thread().notice(nearness);
+        Ok(())
     }
 
     /// Runs `f`, which handles a refusal by the soft limit, with the reserve beyond it (SPEC M6). While several are at

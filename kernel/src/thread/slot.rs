@@ -8,7 +8,7 @@ use crate::{
     eval::breaker::{Breaker, COLLECT},
     host::Wake,
     interpreter::InterpreterHead,
-    memory::Nearness,
+    memory::{AllocCause, Nearness},
     sync::{AtomicPtr, AtomicU32, Cell, Ordering, tally},
     thread::session::Session,
 };
@@ -186,6 +186,14 @@ impl ThreadSlot {
         if nearness == Nearness::Near {
             self.breaker.set(COLLECT);
         }
+    }
+
+    /// As near the limit, where a request would have passed it: what is freed may be enough the next time. Answers the cause.
+    pub(crate) fn refused(&self, cause: AllocCause) -> AllocCause {
+        if matches!(cause, AllocCause::SoftLimit | AllocCause::HardLimit) {
+            self.breaker.set(COLLECT);
+        }
+        cause
     }
 
     #[inline]

@@ -37,3 +37,16 @@ fn change_against_allocation() {
         }
     });
 }
+
+/// Model 12: what is charged in transit can be taken back, whatever else is asked that was never charged.
+#[test]
+fn transit_against_a_wrong_discharge() {
+    model("limits::transit_against_a_wrong_discharge", |rt| {
+        rt.transit().charge(10).unwrap();
+        let thread = thread::spawn(move || assert!(rt.transit().discharge(20).is_err()));
+        assert!(rt.transit().discharge(10).is_ok());
+        thread.join().unwrap();
+        let usage = rt.transit().usage();
+        assert_eq!((usage.bytes, usage.blocks), (0, 0));
+    });
+}

@@ -1,7 +1,7 @@
 //! What an end does before anybody is refused anything: shutdown hooks, joins, at-exit callbacks.
 #![allow(unsafe_code)]
 
-use core::{panic::AssertUnwindSafe, ptr, time::Duration};
+use core::{cell::Cell, panic::AssertUnwindSafe, ptr, time::Duration};
 use std::{panic::catch_unwind, thread};
 
 use archipelago_kernel::{
@@ -60,8 +60,8 @@ pub fn callbacks_run_last_in_first_out<H: TestHost>() {
         let ledger = rt.end(id, None).unwrap();
         assert!(ledger.is_clean(), "{ledger:?}");
         assert_eq!(ledger.callbacks_failed, 1);
-        // What a callback registers comes in the same end: the hook of its second round before the callback.
-        assert_eq!(log.entries(), [8, 1, 10, 12, 6, 2, 14].map(|value| (value, id.number())));
+        // What a callback registers comes in the same end, in the next round: its hook before its callback.
+        assert_eq!(log.entries(), [8, 1, 10, 6, 2, 14, 12].map(|value| (value, id.number())));
     }
 }
 
@@ -246,6 +246,38 @@ pub fn an_end_from_a_callback_is_refused<H: TestHost>() {
         state.attach(|cx| cx.at_exit(ends::<H>, this).map(drop)).unwrap().unwrap();
         let ledger = rt.end(state.interpreter(), None).unwrap();
         assert_eq!((ledger.is_clean(), ledger.callbacks_failed), (true, 0));
+    }
+}
+
+std::thread_local! {
+    static GOES_ON: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Callbacks that register one another for ever keep an end with a time limit no longer than that.
+///
+/// SPEC: L10, L13
+pub fn callbacks_without_end_are_given_up<H: TestHost>() {
+    fn again<H: Host>(cx: &mut Attached<'_, H>, argument: usize) -> Result<(), ExitFailed> {
+        Log::note(argument, 0);
+        match GOES_ON.get() {
+            true => cx.at_exit(again::<H>, argument).map(drop).map_err(|_| ExitFailed),
+            false => Ok(()),
+        }
+    }
+    let rt = H::started();
+    for config in strategies::<H>() {
+        let mut state = rt.create(&config, None).unwrap();
+        let id = state.interpreter();
+        let log = Log::new();
+        state.attach(|cx| cx.at_exit(again::<H>, log.argument(2)).map(drop)).unwrap().unwrap();
+        GOES_ON.set(true);
+        for round in 1..4 {
+            assert_eq!(rt.end(id, NOW), Err(EndError::StillRunning));
+            assert_eq!(log.values().len(), round, "what is there is run, also without patience");
+            state.attach(|cx| assert_eq!(cx.safepoint(), Ok(()))).unwrap();
+        }
+        GOES_ON.set(false);
+        assert!(rt.end(id, NOW).unwrap().is_clean());
     }
 }
 

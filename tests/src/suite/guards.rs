@@ -10,7 +10,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Gate, Log, create, list_all, scaled, strategies, until},
+    support::{Log, create, list_all, scaled, strategies, until},
 };
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -137,13 +137,12 @@ pub fn a_guard_goes_to_another_thread<H: TestHost>() {
     let rt = H::started();
     let id = create(&rt, &strategies::<H>()[0]);
     let guard = rt.interpreter(id).unwrap().guard().unwrap();
-    let begun = Gate::new();
+    let view = guard.view();
     thread::scope(|s| {
         s.spawn(|| {
-            begun.wait();
+            until("the end waits", || view.guard().is_err());
             drop(guard);
         });
-        begun.open();
         assert!(rt.end(id, None).is_ok());
     });
 }

@@ -274,6 +274,63 @@ pub fn a_failed_request_takes_no_notice_away<H: TestHost>() {
     }
 }
 
+/// The notice is not lost with the frame it came in, by a reserve that was used, by a limit that comes down, or by a request
+/// that is refused.
+///
+/// SPEC: M6, C7
+pub fn a_notice_is_not_lost<H: TestHost>() {
+    let rt = H::started();
+    for preset in strategies::<H>() {
+        let state = rt.create(&preset, Some(GuestTable::of::<Watcher>())).unwrap();
+        let id = state.interpreter();
+        let told = || TOLD.take();
+        let take = |size: usize| rt.ensure(id, |cx| cx.allocate(Domain::Mem, layout(size))).unwrap();
+        let look = || {
+            rt.ensure(id, |cx| assert_eq!(cx.safepoint(), Ok(()))).unwrap();
+            told()
+        };
+        let base = rt.interpreter(id).unwrap().usage().unwrap().bytes();
+        let soft = base + 8000;
+        let limits = MemoryLimits::none().with_soft(Some(soft)).with_reserve(4000);
+        rt.ensure(id, |cx| cx.set_memory_limits(limits)).unwrap().unwrap();
+        told();
+        // The thread state that allocated is gone at once.
+        let most = take(7900).unwrap();
+        assert_eq!(look(), 1);
+        assert_eq!(look(), 0, "told once");
+        // A refusal tells, whatever is live.
+        assert_eq!(cause(take(1000)), Some(AllocCause::SoftLimit));
+        assert_eq!(look(), 1);
+        // After an overshoot the limit is near as soon as it is again.
+        let beyond = rt
+            .ensure(id, |cx| cx.with_reserve(|cx| cx.allocate(Domain::Mem, layout(2000))))
+            .unwrap()
+            .unwrap();
+        told();
+        rt.ensure(id, |cx| {
+            // SAFETY: live, with this domain and layout.
+            unsafe { cx.deallocate(Domain::Mem, beyond, layout(2000)) };
+        })
+        .unwrap();
+        let little = take(50).unwrap();
+        assert_eq!(look(), 1);
+        // A limit that comes down to what is live is near.
+        let lower = limits.with_soft(Some(soft - 20));
+        rt.ensure(id, |cx| cx.set_memory_limits(lower)).unwrap().unwrap();
+        assert_eq!(look(), 1);
+        rt.ensure(id, |cx| {
+            // SAFETY: live, with this domain and these layouts.
+            unsafe {
+                cx.deallocate(Domain::Mem, most, layout(7900));
+                cx.deallocate(Domain::Mem, little, layout(50));
+            }
+        })
+        .unwrap();
+        drop(state);
+        assert!(rt.end(id, None).unwrap().is_clean());
+    }
+}
+
 /// A guest whose end takes all that it gets.
 struct Greedy;
 
