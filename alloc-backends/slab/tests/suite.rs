@@ -73,3 +73,45 @@ fn a_broken_link_is_seen() {
         heap.sweep(raw);
     }
 }
+
+/// A large block that was freed serves the next request of about its size, and goes back when it is asked for.
+#[test]
+fn a_large_block_serves_again() {
+    use archipelago_kernel::{
+        host::{Heap, HeapState},
+        memory::RawDomain,
+    };
+    let checked = Checked::new(SystemRaw);
+    let (mut heap, raw) = (UsualHeap::default(), RawDomain::new(&checked));
+    let small = heap.allocate(raw, layout(40)).expect("room for it").cast::<u8>();
+    let before = checked.live();
+    // SAFETY: each block was returned for the layout it is given back with, and is not used afterwards.
+    unsafe {
+        let first = heap.allocate(raw, layout(3000)).expect("room for it").cast::<u8>();
+        first.as_ptr().write_bytes(1, 3000);
+        let one = checked.live();
+        heap.deallocate(raw, first, layout(3000));
+        assert_eq!(checked.live(), one, "it is kept");
+        assert_eq!(Heap::<Checked<SystemRaw>>::inspect(&heap), HeapState::Sound { blocks: 1 });
+        for size in [3000, 2900, 2200] {
+            let again = heap.allocate(raw, layout(size)).expect("room for it").cast::<u8>();
+            assert_eq!((again, checked.live()), (first, one), "{size}");
+            again.as_ptr().write_bytes(2, size);
+            // What it is longer than was asked for is there to grow into.
+            assert_eq!(heap.resize(raw, again, layout(size), layout(3000)), Ok(()));
+            again.as_ptr().write_bytes(3, 3000);
+            heap.deallocate(raw, again, layout(3000));
+        }
+        let longer = heap.allocate(raw, layout(3100)).expect("room for it").cast::<u8>();
+        assert_ne!(longer, first, "too short for this one");
+        let much_shorter = heap.allocate(raw, layout(2100)).expect("room for it").cast::<u8>();
+        assert_eq!(much_shorter, first);
+        heap.deallocate(raw, much_shorter, layout(2100));
+        heap.deallocate(raw, longer, layout(3100));
+        heap.trim(raw);
+        assert_eq!(checked.live(), before);
+        heap.deallocate(raw, small, layout(40));
+        heap.sweep(raw);
+    }
+    assert_eq!(checked.live(), (0, 0));
+}
