@@ -35,14 +35,18 @@ pub use slot::ThreadLocalSlot;
 pub use spawn::JoinHandle;
 
 /// The token of a thread that holds an interpreter's GIL on this host.
-pub type Attached<'i> = kernel::Attached<'i, StdHost>;
+pub type Attached<'i, H = StdHost> = kernel::Attached<'i, H>;
 /// A thread state on this host.
-pub type ThreadState<'rt> = kernel::ThreadState<'rt, StdHost>;
+pub type ThreadState<'rt, H = StdHost> = kernel::ThreadState<'rt, H>;
 /// A handle to an interpreter on this host.
-pub type Interpreter<'rt> = kernel::Interpreter<'rt, StdHost>;
+pub type Interpreter<'rt, H = StdHost> = kernel::Interpreter<'rt, H>;
 /// Work left for whoever holds an interpreter's GIL on this host.
-pub type PendingCall = kernel::eval::PendingCall<StdHost>;
+pub type PendingCall<H = StdHost> = kernel::eval::PendingCall<H>;
 /// A way into an interpreter from anywhere, on this host.
-pub type Port<'rt> = kernel::interpreter::Port<'rt, StdHost>;
+pub type Port<'rt, H = StdHost> = kernel::interpreter::Port<'rt, H>;
+/// Keeps an interpreter of this host from ending.
+pub type Guard<'rt, H = StdHost> = kernel::interpreter::Guard<'rt, H>;
+/// A name of an interpreter of this host, which may outlive it.
+pub type View<'rt, H = StdHost> = kernel::interpreter::View<'rt, H>;
 /// A guest's table of functions on this host.
-pub type GuestTable = kernel::guest::GuestTable<StdHost>;
+pub type GuestTable<H = StdHost> = kernel::guest::GuestTable<H>;
