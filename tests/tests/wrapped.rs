@@ -268,7 +268,7 @@ fn misuse_through_a_token_is_named() {
     let _alone = books();
     let rt = fresh();
     let _main = rt.initialize(None).unwrap();
-    let layout = Layout::new::<[u8; 24]>();
+    let layout = Layout::new::<[u64; 3]>();
     for config in presets() {
         let is_known = config == InterpreterConfig::legacy();
         let (mut state, mut other) = (rt.create(&config, None).unwrap(), rt.create(&config, None).unwrap());
@@ -285,10 +285,37 @@ fn misuse_through_a_token_is_named() {
         let kinds = || REPORTS.take().iter().map(of_whom).collect::<Vec<_>>();
         state
             .attach(|cx| {
-                // SAFETY: not what the contract asks for, which is what is tested: the wrapper answers for it.
-                unsafe { cx.deallocate(Domain::Object, first, layout) };
-                let kind = MisuseKind::WrongDomain { domain: Domain::Object };
-                assert_eq!(kinds(), [(kind, Some((Domain::Mem, id)))]);
+                let before = cx.usage();
+                let larger = Layout::new::<[u64; 6]>();
+                let smaller = Layout::new::<[u64; 2]>();
+                let domain = MisuseKind::WrongDomain { domain: Domain::Object };
+                let size = MisuseKind::WrongLayout { size: larger.size(), align: 8 };
+                for (kind, domain, old) in [(domain, Domain::Object, layout), (size, Domain::Mem, larger)] {
+                    let report = (kind, Some((Domain::Mem, id)));
+                    // SAFETY: not what the contract asks for, which is what is tested: the wrapper answers for it.
+                    unsafe {
+                        cx.deallocate(domain, first, old);
+                        assert_eq!(kinds(), [report]);
+                        for new in [smaller, Layout::new::<[u64; 13]>()] {
+                            cx.reallocate(domain, first, old, new).unwrap_err();
+                            assert_eq!(kinds(), [report]);
+                            cx.resize(domain, first, old, new).unwrap_err();
+                            assert_eq!(kinds(), [report]);
+                        }
+                    }
+                    assert_eq!(cx.usage(), before, "no account changes");
+                }
+                // SAFETY: it is live still, with its domain and layout.
+                unsafe {
+                    let moved = cx.reallocate(Domain::Mem, first, layout, larger).unwrap();
+                    cx.deallocate(Domain::Mem, moved, larger);
+                }
+                assert_eq!(kinds(), []);
+                let now = cx.usage();
+                assert_eq!(
+                    (now.mem.blocks, now.object.blocks),
+                    (before.mem.blocks - 1, before.object.blocks)
+                );
             })
             .unwrap();
         other
@@ -305,9 +332,9 @@ fn misuse_through_a_token_is_named() {
                 unsafe {
                     cx.deallocate(Domain::Object, second, layout);
                     assert_eq!(kinds(), [report]);
-                    cx.reallocate(Domain::Object, second, layout, Layout::new::<[u8; 48]>()).unwrap_err();
+                    cx.reallocate(Domain::Object, second, layout, Layout::new::<[u64; 6]>()).unwrap_err();
                     assert_eq!(kinds(), [report]);
-                    cx.resize(Domain::Object, second, layout, Layout::new::<[u8; 16]>()).unwrap_err();
+                    cx.resize(Domain::Object, second, layout, Layout::new::<[u64; 2]>()).unwrap_err();
                     assert_eq!(kinds(), [report]);
                 }
                 assert_eq!(cx.usage(), before, "it was not this interpreter's");
@@ -320,5 +347,7 @@ fn misuse_through_a_token_is_named() {
                 assert_eq!(kinds(), []);
             })
             .unwrap();
+        drop((state, other));
+        assert!(rt.end(id, None).unwrap().is_clean());
     }
 }

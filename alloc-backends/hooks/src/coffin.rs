@@ -10,7 +10,7 @@ use crate::{
     Site,
     graves::Grave,
     misuse::{Misuse, MisuseKind},
-    register::Entry,
+    register::{Entry, Registered},
     tree::Links,
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Coffin {
     pub(crate) grave: Grave,
     pub(crate) layout: Layout,
     pub(crate) history: History,
+    /// The register it was entered in, if it was: what the host answers later may be another one. Never changes.
+    pub(crate) register: Registered,
     /// The register's, not to be touched without it: other threads look at it.
     pub(crate) entry: UnsafeCell<MaybeUninit<Entry>>,
 }
@@ -132,6 +134,19 @@ impl Coffin {
         let block = unsafe { self.bytes(offset, offset + self.layout.size()) };
         let offset = block.iter().position(|byte| *byte != DEAD)?;
         Some(MisuseKind::UseAfterFree { offset })
+    }
+
+    /// What is wrong where the block comes back from `asker` with this layout.
+    pub(crate) fn wrong_return(&self, layout: Layout, asker: Option<Asker>) -> Option<MisuseKind> {
+        let owner = self.grave.asker;
+        if let (Some(owner), Some(asker)) = (owner, asker)
+            && owner.domain != asker.domain
+        {
+            return Some(MisuseKind::WrongDomain { domain: asker.domain });
+        }
+        // As the interpreter named it, which knows nothing of the words that the kernel has in front.
+        let size = layout.size().saturating_sub(owner.map_or(0, |owner| owner.offset(layout)));
+        (self.layout != layout).then_some(MisuseKind::WrongLayout { size, align: layout.align() })
     }
 
     /// Whether an address lies in the whole block.

@@ -27,11 +27,11 @@ use crate::{
 
 /// What the host tells the debug wrapper, and what it is told.
 pub trait Watch: Send + 'static {
-    /// Something is wrong. Where it returns, a wrong free is left out, and everything else goes on. It must not use
-    /// the heap or raw domain.
+    /// Something is wrong. Where it returns, a wrong free or resize is left out: the block is as live as it was. Everything
+    /// else goes on. It must not use the heap or raw domain.
     fn report(misuse: &Misuse);
 
-    /// Where the program is.
+    /// Where the program is. With `std`, `site` answers the thread's scopes, as `StdWatch` does.
     fn site() -> Site {
         Site::UNKNOWN
     }
@@ -43,8 +43,9 @@ pub trait Watch: Send + 'static {
         true
     }
 
-    /// Where the blocks of all these heaps are entered: always the same one. With it, a block of another interpreter's heap
-    /// is told from an address that is no block at all.
+    /// Where a new block is entered. With it, a block of another interpreter's heap is told from an address that is no block
+    /// at all. A block leaves the register it was entered in, whatever is answered then; but what one register has, another
+    /// cannot tell, so it should always be the same one.
     fn register() -> Option<&'static dyn Register> {
         None
     }
@@ -55,6 +56,8 @@ pub struct Debugging<W: Watch, const KEEP: usize = 65536> {
     blocks: Tree,
     graves: Graves,
     serial: u64,
+    /// Whether a block was ever entered in a register.
+    has_entered: bool,
     _watch: PhantomData<fn() -> W>,
 }
 
@@ -64,7 +67,13 @@ unsafe impl<W: Watch, const KEEP: usize> Send for Debugging<W, KEEP> {}
 impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
     /// Nothing is live.
     pub const fn new() -> Self {
-        Debugging { blocks: Tree::new(), graves: Graves::new(), serial: 0, _watch: PhantomData }
+        Debugging {
+            blocks: Tree::new(),
+            graves: Graves::new(),
+            serial: 0,
+            has_entered: false,
+            _watch: PhantomData,
+        }
     }
 
     /// Looks at the guards of all live blocks and at the fill of all that were given back, and reports what was written to.
@@ -111,24 +120,16 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
         unsafe {
             let coffin = grave.byte_sub(mem::offset_of!(Coffin, grave)).cast::<Coffin>();
             Self::check_block(coffin.as_ref());
-            Self::register(coffin).remove(coffin);
+            coffin.as_ref().register.remove(coffin);
             self.blocks.remove(coffin.as_ptr().cast());
             let start = coffin.as_ref().links.start;
             give_back(below, grave, start);
         }
     }
 
-    /// The register that a coffin is in. The blocks of a raw domain are not: those of heaps lie in them.
-    ///
-    /// # Safety
-    /// \[W3\].
-    unsafe fn register(coffin: NonNull<Coffin>) -> Registered {
-        // SAFETY: passed on.
-        Registered(unsafe { coffin.as_ref() }.grave.asker.and_then(|_| W::register()))
-    }
-
-    /// The live block at `address`, if it may come back from `asker`. Otherwise it is reported what is wrong.
-    fn live(&mut self, address: usize, asker: Option<Asker>) -> Option<NonNull<Coffin>> {
+    /// The live block at `address`, if it may come back from `asker` with this layout. Otherwise it is reported what is
+    /// wrong.
+    fn live(&mut self, address: usize, layout: Layout, asker: Option<Asker>) -> Option<NonNull<Coffin>> {
         let [lower, higher] = self.near(address);
         // SAFETY: [W3].
         let (below, above) = unsafe { (lower.as_ref(), higher.as_ref()) };
@@ -147,7 +148,10 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
         let site = W::site();
         let misuse = match below {
             Some(coffin) if coffin.links.key == address && coffin.history.freed.is_none() => {
-                return NonNull::new(lower);
+                match coffin.wrong_return(layout, asker) {
+                    None => return NonNull::new(lower),
+                    Some(kind) => coffin.known().misuse(kind, site),
+                }
             }
             Some(coffin) if coffin.links.key == address => {
                 coffin.known().misuse(MisuseKind::DoubleFree, site)
@@ -192,7 +196,7 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
         // SAFETY: [W3].
         unsafe {
             while let Some(coffin) = NonNull::new(at) {
-                Self::register(coffin).remove(coffin);
+                coffin.as_ref().register.remove(coffin);
                 at = coffin.as_ref().links.above.cast();
             }
         }
@@ -204,7 +208,7 @@ impl<W: Watch, const KEEP: usize> Debugging<W, KEEP> {
 impl<W: Watch, const KEEP: usize> Drop for Debugging<W, KEEP> {
     fn drop(&mut self) {
         // The register outlives this heap, whose blocks nobody may look at any more.
-        if W::register().is_some() {
+        if self.has_entered {
             self.forget();
         }
     }
@@ -237,6 +241,8 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
             // Whose it is cannot be known any more: nobody uses it.
             return Err(AllocCause::Exhausted);
         }
+        // The blocks of a raw domain are in none: those of heaps lie in them.
+        let register = Registered(asker.and_then(|_| W::register()));
         // SAFETY: the block is fresh, aligned for a coffin and as large as planned; its address is in no block of the tree.
         unsafe {
             let block = start.add(offset);
@@ -248,11 +254,13 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
                 grave: Grave::new(whole, asker),
                 layout,
                 history: History { serial: self.serial, allocated: W::site(), freed: None },
+                register,
                 entry: UnsafeCell::new(MaybeUninit::uninit()),
             });
             self.serial += 1;
             self.blocks.insert(coffin.as_ptr().cast());
-            Self::register(coffin).insert(coffin);
+            register.insert(coffin);
+            self.has_entered |= register.0.is_some();
             Self::check_thread(asker, coffin.as_ref());
             Ok(NonNull::slice_from_raw_parts(block, layout.size()))
         }
@@ -262,10 +270,10 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
         &mut self,
         _: impl FnOnce(usize, Layout, Asker) -> bool,
         address: usize,
-        _: Layout,
+        layout: Layout,
         asker: Asker,
     ) -> bool {
-        self.live(address, Some(asker)).is_some()
+        self.live(address, layout, Some(asker)).is_some()
     }
 
     unsafe fn deallocate(
@@ -275,29 +283,20 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
         layout: Layout,
         asker: Option<Asker>,
     ) {
-        let Some(found) = self.live(block.addr().get(), asker) else { return };
+        let Some(found) = self.live(block.addr().get(), layout, asker) else { return };
         // SAFETY: [W3]; the reference is dropped before the block goes back. The entry is not ours, so there is never a
         // unique one.
         unsafe {
             let coffin = found.as_ref();
             Self::check_thread(asker, coffin);
             Self::check_block(coffin);
-            if coffin.layout != layout {
-                let kind = MisuseKind::WrongLayout { size: layout.size(), align: layout.align() };
-                Self::report(kind, coffin.known());
-            }
-            if let (Some(owner), Some(asker)) = (coffin.grave.asker, asker)
-                && owner.domain != asker.domain
-            {
-                Self::report(MisuseKind::WrongDomain { domain: asker.domain }, coffin.known());
-            }
-            let size = coffin.layout.size();
-            if let Ok((_, offset)) = plan(coffin.layout) {
+            let register = coffin.register;
+            if let Ok((_, offset)) = plan(layout) {
                 // The caller's pointer may be one that reaches less.
-                coffin.links.start.add(offset).write_bytes(DEAD, size);
+                coffin.links.start.add(offset).write_bytes(DEAD, layout.size());
             }
             (*found.as_ptr()).history.freed = Some(W::site());
-            Self::register(found).renew(found);
+            register.renew(found);
             self.graves.push(found.byte_add(mem::offset_of!(Coffin, grave)).cast());
             while let Some(oldest) = self.graves.beyond(KEEP) {
                 self.bury(below, oldest);
@@ -312,21 +311,17 @@ unsafe impl<W: Watch, const KEEP: usize> Hook for Debugging<W, KEEP> {
         old: Layout,
         new: Layout,
     ) -> Result<(), AllocCause> {
-        let found = self.live(block.addr().get(), None).ok_or(AllocCause::Exhausted)?;
+        let found = self.live(block.addr().get(), old, None).ok_or(AllocCause::Exhausted)?;
         // SAFETY: [W3]; one alignment, so one offset. As above: no unique reference.
         unsafe {
             let coffin = found.as_ref();
             Self::check_block(coffin);
-            if coffin.layout != old {
-                let kind = MisuseKind::WrongLayout { size: old.size(), align: old.align() };
-                Self::report(kind, coffin.known());
-                return Err(AllocCause::Exhausted);
-            }
+            let register = coffin.register;
             let ((from, offset), (to, _)) = (plan(old)?, plan(new)?);
             let start = coffin.links.start;
             below.resize(start, from, to)?;
             ((*found.as_ptr()).layout, (*found.as_ptr()).grave.whole) = (new, to);
-            Self::register(found).renew(found);
+            register.renew(found);
             let (block, kept) = (start.add(offset), old.size().min(new.size()));
             block.add(kept).write_bytes(FRESH, new.size() - kept);
             block.add(new.size()).write_bytes(GUARD, to.size() - offset - new.size());

@@ -27,6 +27,8 @@ mod std_site;
 #[cfg(feature = "std")]
 mod std_trace;
 #[cfg(feature = "std")]
+mod std_tracer;
+#[cfg(feature = "std")]
 mod std_watch;
 mod trace;
 mod tree;
@@ -51,6 +53,8 @@ pub use std_register::StdRegister;
 pub use std_site::{Scope, scope, site};
 #[cfg(feature = "std")]
 pub use std_trace::{Difference, Snapshot};
+#[cfg(feature = "std")]
+pub use std_tracer::StdTracer;
 #[cfg(feature = "std")]
 pub use std_watch::{OnMisuse, StdWatch, on_misuse};
 pub use trace::{Book, Counts, Row, TraceBook, Tracer, Tracing};

@@ -132,7 +132,7 @@ impl<L: RawLock> With for BlockRegister<L> {
     }
 }
 
-/// The register that a heap uses, if there is one.
+/// The register that a block is entered in, if there is one.
 #[derive(Clone, Copy)]
 pub(crate) struct Registered(pub(crate) Option<&'static dyn Register>);
 

@@ -161,7 +161,7 @@ pub trait Tracer: Send + 'static {
     /// Where traces are written: always the same one.
     fn book() -> &'static dyn Book;
 
-    /// Where the program is.
+    /// Where the program is. With `std`, `site` answers the thread's scopes, as `StdTracer` does.
     fn site() -> Site {
         Site::UNKNOWN
     }

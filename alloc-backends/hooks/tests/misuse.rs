@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 
 use archipelago::StdHost;
 use archipelago_alloc_hooks::{
-    Debug, DebugRaw, Debugging, Frame, HookedRaw, Misuse, MisuseKind, Quarantine, Site, Watch,
+    BlockRegister, Debug, DebugRaw, Debugging, Frame, HookedRaw, Misuse, MisuseKind, Quarantine, Register,
+    Site, Watch,
 };
 use archipelago_alloc_slab::SmallHeap;
 use archipelago_alloc_suite::DirectHeap;
@@ -221,6 +222,26 @@ fn a_free_through_another_domain() {
         "memory misuse: free through the mem domain of ADDRESS: 10 bytes, serial 0, object domain, interpreter 3, \
          allocated at load > parse, found at close"
     );
+    used.give_back(block, 10);
+    assert_eq!(reports(), [], "the wrong free was left out");
+}
+
+/// What the kernel asks before it resizes in place, or gives back.
+#[test]
+fn domain_and_layout_are_vouched_for() {
+    let mut used = Used::<Quarantine<Debug<SmallHeap, Recorder>, 1000>>::new();
+    let block = used.take(10);
+    let mut vouches = |size, domain| {
+        let heap = &mut used.heap;
+        Heap::<SystemRaw>::vouches_for(heap, block.addr().get(), layout(size), asker(3, domain))
+    };
+    assert!(!vouches(10, Domain::Mem));
+    assert_eq!(report().0.kind, MisuseKind::WrongDomain { domain: Domain::Mem });
+    assert!(!vouches(9, Domain::Object));
+    assert!(matches!(report().0.kind, MisuseKind::WrongLayout { .. }));
+    assert!(vouches(10, Domain::Object));
+    used.give_back(block, 10);
+    assert_eq!(reports(), []);
 }
 
 #[test]
@@ -243,8 +264,8 @@ fn a_free_with_another_size() {
     used.give_back(block, 11);
     let (_, text) = report();
     assert!(text.starts_with("memory misuse: free as 11 bytes aligned to 8 of ADDRESS: 10 bytes"), "{text}");
-    // The block went back as what it was.
-    assert!(used.take(10) != block);
+    used.give_back(block, 10);
+    assert_eq!(reports(), [], "the wrong free was left out");
 }
 
 #[test]
@@ -317,6 +338,10 @@ unsafe impl RawAlloc for Twice {
     }
 
     unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
+
+    unsafe fn resize(&self, _: NonNull<u8>, _: Layout, _: Layout) -> Result<(), Exhausted> {
+        Ok(())
+    }
 }
 
 #[test]
@@ -348,6 +373,80 @@ fn a_resize_of_what_is_no_block() {
         assert!(used.heap.resize(used.raw, block, layout(40), layout(20)).is_err());
         assert_eq!(report().0.kind, MisuseKind::DoubleFree);
     }
+}
+
+static FIRST: BlockRegister<SpinLock> = BlockRegister::new(SpinLock::new_const());
+static SECOND: BlockRegister<SpinLock> = BlockRegister::new(SpinLock::new_const());
+
+std::thread_local! {
+    static ANSWER: Cell<Option<&'static dyn Register>> = const { Cell::new(None) };
+}
+
+/// Its register is another one each time.
+struct Fickle;
+
+impl Watch for Fickle {
+    fn report(misuse: &Misuse) {
+        Recorder::report(misuse);
+    }
+
+    fn register() -> Option<&'static dyn Register> {
+        ANSWER.get()
+    }
+}
+
+/// A block leaves the register it was entered in, also where the host names another one by then: what is read and
+/// written there is right, and no register keeps a block that is gone.
+#[test]
+fn a_register_that_changes() {
+    let (first, second): (Option<&'static dyn Register>, Option<&'static dyn Register>) =
+        (Some(&FIRST), Some(&SECOND));
+    let mut bystander = Used::<Debug<SmallHeap, Fickle>>::new();
+    let kept = [first, second].map(|register| {
+        ANSWER.set(register);
+        (register, [16, 24, 32].map(|size| bystander.take(size)))
+    });
+    // Another heap tells whose a block is where the register has it.
+    let is_known = |register, block| {
+        ANSWER.set(register);
+        Used::<Debug<SmallHeap, Fickle>>::new().give(block, 24, asker(4, Domain::Object));
+        report().0.kind
+            == MisuseKind::WrongInterpreter { number: asker(4, Domain::Object).interpreter.number() }
+    };
+    for (then, now) in [(None, first), (first, None), (first, second), (second, first)] {
+        // Without graves and with them; swept, and only dropped.
+        let mut at_once = Used::<Debug<SmallHeap, Fickle, 0>>::new();
+        let mut later = Used::<Debug<DirectHeap, Fickle>>::new();
+        let memory = Twice(0.into(), [0; 512].into());
+        let raw = RawDomain::new(&memory);
+        let mut dropped = <Debug<DirectHeap, Fickle> as Heap<Twice>>::new();
+        ANSWER.set(then);
+        let blocks = [at_once.take(24), at_once.take(24), later.take(24), later.take(24)];
+        let owner = asker(3, Domain::Object);
+        let left = dropped.allocate_for(raw, layout(24), owner).expect("room for it").cast();
+        for block in blocks.into_iter().chain([left]) {
+            assert_eq!(is_known(then, block), then.is_some());
+            assert!(!is_known(if then.is_some() { None } else { first }, block));
+        }
+        ANSWER.set(now);
+        let [given, swept, waits, also_swept] = blocks;
+        at_once.give_back(given, 24);
+        later.give_back(waits, 24);
+        // SAFETY: live, of this heap and so large.
+        let answer = unsafe { dropped.resize(raw, left, layout(24), layout(40)) };
+        assert_eq!(answer, Ok(()));
+        // SAFETY: the heap gets this raw domain at every call.
+        unsafe { later.heap.trim(later.raw) };
+        drop((at_once, later, dropped));
+        for block in [given, swept, waits, also_swept, left] {
+            assert!(!is_known(first, block) && !is_known(second, block), "it is gone");
+        }
+        for (register, blocks) in kept {
+            assert!(blocks.into_iter().all(|block| is_known(register, block)), "others are there still");
+        }
+    }
+    drop(bystander);
+    assert_eq!(reports(), []);
 }
 
 /// What waits in a quarantine does not hit a new owner.

@@ -123,9 +123,9 @@ pub unsafe trait Heap<R: RawAlloc>: Sized + Send + 'static {
         self.allocate(raw, layout)
     }
 
-    /// Whether `asker` may give back, or resize, the block that begins at `address`. A wrapper that knows its blocks
-    /// reports what is wrong and answers false: then the block is left as it is, and so is the account. It is asked before
-    /// anything is read near the address.
+    /// Whether `asker`, which is an interpreter and a domain, may give back, or resize, the block that begins at `address`
+    /// and has this layout. A wrapper that knows its blocks reports what is wrong and answers false: then the block is left
+    /// as it is, and so is the account. It is asked before anything is read near the address.
     #[inline]
     fn vouches_for(&mut self, address: usize, layout: Layout, asker: Asker) -> bool {
         let _ = (address, layout, asker);
