@@ -39,7 +39,7 @@ pub struct GilStats {
 /// One GIL.
 ///
 /// Invariant [G1]: `held` is `Some` exactly while a thread is between `take` and `release`; only that thread
-/// touches `held`, `last` and `since`.
+/// touches `held`, `last`, `since` and `since_switch`.
 pub(crate) struct Gil<H: Host> {
     raw: H::Gil,
     held: Cell<Option<<H::Gil as RawGil>::Held>>,
@@ -58,8 +58,10 @@ pub(crate) struct Gil<H: Host> {
     /// How long computing threads may still be interrupted for those who come for a short run, in microseconds: rule 4 in
     /// `wait.rs`. Written by the holder.
     credit_us: tally::AtomicU32,
-    /// When the owner got the GIL, where a clock was read then: at the end of a wait. Holder only.
+    /// When the owner of so many switches (their low bits) got the GIL, where a clock was read then: at the end of a wait.
+    /// Another number means that it is not known. Holder only.
     since: Cell<Option<<H::Clock as Clock>::Instant>>,
+    since_switch: Cell<u32>,
 }
 
 /// The next release is a turn, whosever it is.
@@ -86,6 +88,7 @@ impl<H: Host> Gil<H> {
             interval_us: AtomicU32::new(0),
             credit_us: tally::AtomicU32::new(0),
             since: Cell::new(None),
+            since_switch: Cell::new(0),
         }
     }
 
@@ -143,7 +146,6 @@ impl<H: Host> Gil<H> {
         self.owner.store(ptr::from_ref(me).cast_mut(), Ordering::Release);
         if self.last.get() != ptr::from_ref(me) {
             self.last.set(me);
-            self.since.set(None);
             self.switches.store(self.switches.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             add(&interpreter.switches, 1);
         }

@@ -94,7 +94,7 @@ impl<H: Host> Gil<H> {
         // GIL fields of the interpreter: this thread holds its GIL now.
         add(&interpreter.waits, 1);
         if let Some((end, us)) = end {
-            self.since.set(Some(end));
+            self.set_since(end);
             add(&interpreter.waited_us, usize::try_from(us).unwrap_or(usize::MAX));
         }
     }
@@ -106,6 +106,17 @@ impl<H: Host> Gil<H> {
         if let Some(owner) = owner.filter(|_| self.credit_us.load(Ordering::Relaxed) > 0) {
             owner.breaker.set(DROP_GIL);
         }
+    }
+
+    /// When the owner got the GIL, if that is known. Holder only.
+    fn since(&self) -> Option<<H::Clock as Clock>::Instant> {
+        let known = self.since_switch.get() == self.switches.load(Ordering::Relaxed) as u32;
+        self.since.get().filter(|_| known)
+    }
+
+    fn set_since(&self, at: <H::Clock as Clock>::Instant) {
+        self.since.set(Some(at));
+        self.since_switch.set(self.switches.load(Ordering::Relaxed) as u32);
     }
 
     /// For who had the GIL for so long, let somebody have it, early or not, and has waited so long until now.
@@ -161,15 +172,16 @@ impl<H: Host> Gil<H> {
         // Where everybody asks at once there is nothing to account for.
         let clock = (!H::GilPolicy::ASKS_ONCE).then(|| rt.host().clock());
         let gave = clock.map(|clock| clock.now());
-        let held = self.since.take();
+        let held = self.since();
+        self.since.set(None);
         let seen = self.switches.load(Ordering::Relaxed);
         let lock = self.take_back();
         // SAFETY: `lock` comes from the acquisition in `take` on this thread.
         unsafe { H::GilPolicy::hand_over(&self.raw, lock) };
         self.take_in_turn(rt, me, interpreter, seen);
         if let Some((clock, gave)) = clock.zip(gave) {
-            let back = self.since.get().unwrap_or_else(|| clock.now());
-            self.since.set(Some(back));
+            let back = self.since().unwrap_or_else(|| clock.now());
+            self.set_since(back);
             let held = held.map_or(Duration::ZERO, |since| clock.between(since, gave));
             self.settle(held, early, clock.between(gave, back));
         }
