@@ -9,7 +9,7 @@ use core::ptr;
 
 use crate::{
     host::Host,
-    sync::{AtomicPtr, AtomicU32, Cell, Ordering},
+    sync::{AtomicPtr, AtomicU32, Ordering},
     thread::Attached,
 };
 
@@ -86,17 +86,11 @@ pub(crate) struct PendingList {
     pushed: AtomicPtr<PendingNode>,
     /// Written under the GIL: taken from `pushed` already, oldest first.
     ready: AtomicPtr<PendingNode>,
-    /// GIL: a pass is under way; a call that meets a safepoint must not start another.
-    pub(crate) running: Cell<bool>,
 }
 
 impl PendingList {
     pub(crate) fn new() -> Self {
-        PendingList {
-            pushed: AtomicPtr::new(ptr::null_mut()),
-            ready: AtomicPtr::new(ptr::null_mut()),
-            running: Cell::new(false),
-        }
+        PendingList { pushed: AtomicPtr::new(ptr::null_mut()), ready: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// `false`: the call is queued already.
@@ -144,6 +138,5 @@ impl PendingList {
     /// Forgets the calls that still wait; they may be queued elsewhere. By whoever takes the interpreter down.
     pub(crate) fn forget(&self) {
         while self.pop().is_some() {}
-        self.running.set(false);
     }
 }

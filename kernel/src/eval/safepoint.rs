@@ -87,14 +87,14 @@ impl<H: Host> Attached<'_, H> {
         impl<H: Host> Drop for Done<'_, '_, H> {
             fn drop(&mut self) {
                 let head = &self.0.slot().head;
-                head.pending.running.set(false);
+                head.runs_pending.set(false);
                 if !head.pending.is_empty() {
                     // Every thread state: others may have spent their bit on this pass, and this one may go.
                     self.0.rt().locked(|_| head.break_all(PENDING));
                 }
             }
         }
-        if self.slot().head.pending.running.replace(true) {
+        if self.slot().head.runs_pending.replace(true) {
             return Ok(());
         }
         let done = Done(self);
@@ -117,20 +117,20 @@ impl<H: Host> Attached<'_, H> {
         if self.slot().head.word.is_finalizing() {
             return Err(Interrupt::Finalizing);
         }
-        let fuel = &self.slot().head.fuel;
-        let Some(left) = fuel.get() else { return Ok(()) };
-        fuel.set(Some(left.saturating_sub(units)));
+        let head = &self.slot().head;
+        let Some(left) = head.fuel() else { return Ok(()) };
+        head.set_fuel(Some(left.saturating_sub(units)));
         if left < units { Err(Interrupt::OutOfFuel) } else { Ok(()) }
     }
 
     /// Fuel left; `None` means that none is set and the work is not limited.
     pub fn fuel(&self) -> Option<u64> {
-        self.slot().head.fuel.get()
+        self.slot().head.fuel()
     }
 
     /// Sets the fuel.
     pub fn set_fuel(&mut self, units: Option<u64>) {
-        self.slot().head.fuel.set(units);
+        self.slot().head.set_fuel(units);
     }
 
     /// Sets the deadline of this interpreter, from now (SPEC E5); `None` takes it away.

@@ -21,7 +21,7 @@ impl<H: Host> Drop for Sweep<'_, '_, H> {
     fn drop(&mut self) {
         let Sweep(cx, ledger) = self;
         let slot = cx.slot();
-        slot.head.pending.forget();
+        slot.head.forget_pending();
         object::give_up(cx, ledger);
         ledger.leaked = slot.head.account.usage();
         ledger.peak = ledger.leaked.peak;

@@ -8,14 +8,15 @@ use crate::{
     error::{AttachError, GuardError, LookupError, ThreadError},
     host::{Host, Park},
     interpreter::{Interpreter, InterpreterHead, InterpreterId, View, end, word::ReleaseGuard},
-    sync::Ordering,
     thread::{Attached, ThreadState},
 };
 
-/// Invariant [E2]: a record stands in its interpreter's list, under the runtime's lock, from its guard's making until its
+/// Invariant [E2]: a record stands in the registry's list, under the runtime's lock, from its guard's making until its
 /// drop; the guard alone frees it, and the count that it holds keeps the interpreter meanwhile.
 struct Record {
     label: &'static str,
+    /// Compared only.
+    of: *const InterpreterHead,
     next: *mut Record,
     prev: *mut Record,
 }
@@ -47,12 +48,6 @@ pub struct GuardCount {
     pub labelled: usize,
 }
 
-impl InterpreterHead {
-    fn first_record(&self) -> *mut Record {
-        self.guards.load(Ordering::Relaxed).cast()
-    }
-}
-
 impl<'rt, H: Host> Guard<'rt, H> {
     /// Of a view whose interpreter counted it.
     pub(super) fn counted(view: View<'rt, H>) -> Self {
@@ -65,13 +60,13 @@ impl<'rt, H: Host> Guard<'rt, H> {
         let block = rt.raw().take(Layout::new::<Record>()).map_err(|_| GuardError::NoMemory)?;
         let record = block.cast::<Record>().as_ptr();
         // SAFETY: [E2] the block is fresh and has the layout; listed records are live, and the lock is held.
-        rt.locked(|_| unsafe {
-            let next = head.first_record();
-            record.write(Record { label, next, prev: ptr::null_mut() });
+        rt.locked(|registry| unsafe {
+            let next = registry.guards.cast::<Record>();
+            record.write(Record { label, of: head, next, prev: ptr::null_mut() });
             if let Some(next) = next.as_mut() {
                 next.prev = record;
             }
-            head.guards.store(record.cast(), Ordering::Relaxed);
+            registry.guards = record.cast();
         });
         self.record = record;
         Ok(self)
@@ -109,11 +104,11 @@ impl<H: Host> Drop for Guard<'_, H> {
         let (rt, slot) = (self.view.rt(), self.view.slot());
         if let Some(block) = NonNull::new(self.record) {
             // SAFETY: [E2] the record and its neighbours are live, and the lock is held.
-            rt.locked(|_| unsafe {
+            rt.locked(|registry| unsafe {
                 let Record { next, prev, .. } = *block.as_ptr();
                 match prev.as_mut() {
                     Some(prev) => prev.next = next,
-                    None => slot.head.guards.store(next.cast(), Ordering::Relaxed),
+                    None => registry.guards = next.cast(),
                 }
                 if let Some(next) = next.as_mut() {
                     next.prev = prev;
@@ -139,14 +134,17 @@ impl<H: Host> Interpreter<'_, H> {
         self.rt.look(|registry| {
             let head = &self.rt.listed(registry, self.id)?.head;
             let mut count = GuardCount { total: head.word.guards(), labelled: 0 };
-            let mut at = head.first_record();
+            let mut at = registry.guards.cast::<Record>();
             // SAFETY: [E2] listed records are live, and the lock is held.
             while let Some(record) = unsafe { at.as_ref() } {
+                at = record.next;
+                if !ptr::eq(record.of, head) {
+                    continue;
+                }
                 if let Some(place) = labels.get_mut(count.labelled) {
                     *place = record.label;
                 }
                 count.labelled += 1;
-                at = record.next;
             }
             Ok(count)
         })

@@ -56,8 +56,11 @@ pub(crate) struct InterpreterHead {
     pub(crate) bound: Cell<Bound>,
     /// GIL: how the host calls that thread.
     pub(crate) bound_to: Cell<usize>,
-    /// GIL: fuel left, or none set.
-    pub(crate) fuel: Cell<Option<u64>>,
+    /// GIL: fuel left, if any was set.
+    fuel: Cell<u64>,
+    is_fuelled: Cell<bool>,
+    /// GIL: a pass of pending calls is under way; a call that meets a safepoint must not start another.
+    pub(crate) runs_pending: Cell<bool>,
     /// GIL: the guest is being told that memory is low; it is not told again meanwhile.
     pub(crate) collecting: Cell<bool>,
     /// GIL: objects that are live, and of these the ones whose values have destructors, newest first.
@@ -66,8 +69,6 @@ pub(crate) struct InterpreterHead {
     /// lock: callbacks for the end, newest first; of those that ran, how many failed (GIL).
     pub(crate) exits: AtomicPtr<()>,
     pub(crate) exits_failed: Cell<u32>,
-    /// lock: guards that have a label, newest first.
-    pub(crate) guards: AtomicPtr<()>,
     /// Threads that the end joins. They get more under the lock only.
     pub(crate) joinable: AtomicU32,
     /// Objects with releases owed, pushed from anywhere.
@@ -110,13 +111,14 @@ impl InterpreterHead {
             account: Account::new(),
             bound: Cell::new(Bound::No),
             bound_to: Cell::new(0),
-            fuel: Cell::new(None),
+            fuel: Cell::new(0),
+            is_fuelled: Cell::new(false),
+            runs_pending: Cell::new(false),
             collecting: Cell::new(false),
             live_objects: Cell::new(0),
             finalized: Cell::new(ptr::null_mut()),
             exits: AtomicPtr::new(ptr::null_mut()),
             exits_failed: Cell::new(0),
-            guards: AtomicPtr::new(ptr::null_mut()),
             joinable: AtomicU32::new(0),
             owed: AtomicPtr::new(ptr::null_mut()),
             untold: AtomicU32::new(0),
@@ -146,7 +148,7 @@ impl InterpreterHead {
         self.asked.store(0, Ordering::Relaxed);
         self.latched.set(0);
         self.announced.set(false);
-        self.fuel.set(config.fuel());
+        self.set_fuel(config.fuel());
         self.collecting.set(false);
         self.live_objects.set(0);
         self.finalized.set(ptr::null_mut());
@@ -161,6 +163,24 @@ impl InterpreterHead {
     /// The config it was made with.
     pub(crate) fn config(&self) -> InterpreterConfig {
         self.config.get().config()
+    }
+
+    /// Fuel left; `None` where none was set. Holder only.
+    #[inline]
+    pub(crate) fn fuel(&self) -> Option<u64> {
+        self.is_fuelled.get().then(|| self.fuel.get())
+    }
+
+    #[inline]
+    pub(crate) fn set_fuel(&self, units: Option<u64>) {
+        self.is_fuelled.set(units.is_some());
+        self.fuel.set(units.unwrap_or(0));
+    }
+
+    /// Forgets the calls that still wait. By whoever takes the interpreter down.
+    pub(crate) fn forget_pending(&self) {
+        self.pending.forget();
+        self.runs_pending.set(false);
     }
 
     /// Thread states there are. Under the runtime's lock.

@@ -142,7 +142,7 @@ impl<H: Host> Finish<'_, H> {
         slot.guest_table.set(None);
         slot.guest.set(ptr::null_mut());
         slot.frame_eval.set(None);
-        slot.head.pending.forget();
+        slot.head.forget_pending();
         // SAFETY: the phase is CLEARING, and nobody is left inside.
         unsafe { (*slot.values.get()).abandon() };
     }

@@ -22,6 +22,8 @@ pub(crate) struct Registry {
     next_thread: u64,
     next_exit: u64,
     pub(crate) count: usize,
+    /// Labelled guards of all interpreters, newest first; of `interpreter/guard.rs`.
+    pub(crate) guards: *mut (),
     /// Interpreters with a deadline.
     pub(crate) armed: usize,
     newest: *const InterpreterHead,
@@ -44,6 +46,7 @@ impl Registry {
             next_thread: 1,
             next_exit: 0,
             count: 0,
+            guards: ptr::null_mut(),
             armed: 0,
             newest: ptr::null(),
             oldest: ptr::null(),
