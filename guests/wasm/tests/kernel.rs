@@ -69,10 +69,12 @@ fn stopped_by(
     tell: impl FnOnce(&Interpreter<'_, archipelago::StdHost>),
 ) -> Step {
     let runtime = Runtime::new().unwrap();
-    let id = runtime.create(&isolated(), WASM).unwrap().interpreter();
+    let config = isolated().with_allow_daemon_threads(true);
+    let id = runtime.create(&config, WASM).unwrap().interpreter();
     let program = program(text);
+    // A daemon: an end waits for other threads, and does not tell them.
     let running = runtime
-        .spawn(id, move |cx| {
+        .spawn_daemon(id, move |cx| {
             Wasm::load(cx, &program, setup).unwrap();
             cx.exec(b"")
         })

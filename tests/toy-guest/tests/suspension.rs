@@ -105,11 +105,15 @@ fn interrupts_end_the_run() {
 #[test]
 fn another_thread_interrupts_and_ends_it() {
     let runtime = Runtime::new().unwrap();
-    let id = runtime.create(&InterpreterConfig::isolated(), table()).unwrap().interpreter();
+    let config = InterpreterConfig::isolated().with_allow_daemon_threads(true);
+    let id = runtime.create(&config, table()).unwrap().interpreter();
     let handle = runtime.interpreter(id).unwrap();
+    // Daemons: an end waits for other threads, and does not tell them.
     let run = |expected: Interrupt| {
         runtime
-            .spawn(id, move |cx| assert_eq!(cx.exec(b"loop: jump loop"), Step::Failed(expected.into())))
+            .spawn_daemon(id, move |cx| {
+                assert_eq!(cx.exec(b"loop: jump loop"), Step::Failed(expected.into()))
+            })
             .unwrap()
     };
     let worker = run(Interrupt::Requested);
