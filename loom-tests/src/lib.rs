@@ -22,8 +22,8 @@ pub use heard::Heard;
 pub use host::{LoomHost, as_handler, handed_over, times_run_out};
 #[cfg(archipelago_loom)]
 pub use model::{
-    Carry, Flag, Guarded, LoomRuntime, bumps_once, model, one_heap_model, own_gil, own_gil_in_mains_heap,
-    port, second, shared_gil, timed_model, timed_one_heap_model,
+    Carry, Flag, Guarded, LoomRuntime, bumps_once, is_gone, model, one_heap_model, own_gil,
+    own_gil_in_mains_heap, passes_by, port, second, shared_gil, timed_model, timed_one_heap_model,
 };
 #[cfg(archipelago_loom)]
 pub use parts::{LoomGil, LoomHeap, LoomLock, LoomOneHeap, LoomPark, LoomRaw, LoomSlot};

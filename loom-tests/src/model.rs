@@ -5,8 +5,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::{sync::Arc, time::Instant};
 
 use archipelago_kernel::{
-    Host, Runtime, ThreadState,
+    Host, InterpreterId, Runtime, ThreadState,
     config::{GilChoice, InterpreterConfig},
+    error::AttachError,
     gil::GilPolicy,
     host::{Heap, RawGil, RawLock, Wake},
     interpreter::Port,
@@ -92,6 +93,20 @@ pub fn own_gil_in_mains_heap<H: Host>(rt: &'static Runtime<H>) -> ThreadState<'s
 /// A second thread state of the same interpreter.
 pub fn second<H: Host>(state: &ThreadState<'static, H>) -> Carry<H> {
     Carry::new(state.runtime().thread_state(state.interpreter()).unwrap())
+}
+
+/// Whether the interpreter has ended.
+pub fn is_gone<H: Host>(rt: &Runtime<H>, id: InterpreterId) -> bool {
+    rt.interpreter(id).is_err()
+}
+
+/// A thread that attaches once to the interpreter of `state`, or is told why it cannot.
+pub fn passes_by<H: Host>(state: &ThreadState<'static, H>) -> JoinHandle<()> {
+    let other = second(state);
+    loom::thread::spawn(move || {
+        let came = other.take().attach(|cx| drop(cx.alloc_plain(1_u8)));
+        assert!(matches!(came, Ok(()) | Err(AttachError::Finalizing | AttachError::Ended)));
+    })
 }
 
 /// A thread that attaches once to the interpreter of `state` and bumps a number of it: the number, and what the thread

@@ -223,10 +223,10 @@ impl<H: Host> Place<'_, H> {
 }
 
 /// What creation took and has not shown yet.
-struct Taken<'rt, H: Host> {
-    rt: &'rt Runtime<H>,
-    thread: Option<&'rt ThreadSlot>,
-    slot: *mut InterpreterSlot<H>,
+pub(super) struct Taken<'rt, H: Host> {
+    pub(super) rt: &'rt Runtime<H>,
+    pub(super) thread: Option<&'rt ThreadSlot>,
+    pub(super) slot: *mut InterpreterSlot<H>,
 }
 
 impl<H: Host> Drop for Taken<'_, H> {

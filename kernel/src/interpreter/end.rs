@@ -9,7 +9,7 @@ use core::{mem, ptr, time::Duration};
 use crate::{
     error::EndError,
     eval::breaker::FINALIZING,
-    host::{Clock, Host},
+    host::{Clock, Host, Park},
     interpreter::{InterpreterId, InterpreterSlot, Phase, retire, word::BeginEnd},
     memory::Ledger,
     observe::{Event, Veto},
@@ -20,6 +20,11 @@ use crate::{
 /// What an ender waits on.
 pub(crate) fn key<H: Host>(slot: &InterpreterSlot<H>) -> usize {
     ptr::from_ref(&slot.head.word).addr()
+}
+
+/// Whoever ends the interpreter, or waits for its end, looks again.
+pub(crate) fn wake<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>) {
+    rt.host().park().unpark(key(slot));
 }
 
 /// How long an end waits for threads, guards and activations, in all: `None` for ever, zero not at all.

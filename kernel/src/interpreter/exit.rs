@@ -5,7 +5,7 @@
 use core::{alloc::Layout, ptr, ptr::NonNull};
 
 use crate::{
-    host::{Host, Park},
+    host::Host,
     interpreter::{InterpreterHead, InterpreterSlot, Phase, end},
     memory::{AllocCause, AllocError, Domain},
     sync::Ordering,
@@ -69,9 +69,14 @@ impl<H: Host> InterpreterSlot<H> {
 }
 
 impl InterpreterHead {
+    /// Whether threads are to be joined. What they did comes before what follows a no.
+    pub(super) fn has_joins(&self) -> bool {
+        self.joinable.load(Ordering::Acquire) > 0
+    }
+
     /// Whether an end has something to run or to wait for before it closes. Under the runtime's lock the answer lasts.
     pub(super) fn has_exits(&self) -> bool {
-        !self.exits.load(Ordering::Relaxed).is_null() || self.joinable.load(Ordering::Acquire) > 0
+        !self.exits.load(Ordering::Relaxed).is_null() || self.has_joins()
     }
 }
 
@@ -138,7 +143,7 @@ impl<H: Host> Attached<'_, H> {
     /// An ender that waits for guards looks again.
     fn wake_ender(&self) {
         if self.slot().head.word.phase() == Phase::Ending {
-            self.rt().host().park().unpark(end::key(self.slot()));
+            end::wake(self.rt(), self.slot());
         }
     }
 

@@ -6,7 +6,7 @@ use core::{alloc::Layout, ptr, ptr::NonNull};
 
 use crate::{
     error::{AttachError, GuardError, LookupError, ThreadError},
-    host::{Host, Park},
+    host::Host,
     interpreter::{Interpreter, InterpreterHead, InterpreterId, View, end, word::ReleaseGuard},
     thread::{Attached, ThreadState},
 };
@@ -119,7 +119,7 @@ impl<H: Host> Drop for Guard<'_, H> {
         }
         match slot.head.word.release_guard() {
             ReleaseGuard::Quiet => {}
-            ReleaseGuard::WakeEnder => rt.host().park().unpark(end::key(slot)),
+            ReleaseGuard::WakeEnder => end::wake(rt, slot),
         }
     }
 }

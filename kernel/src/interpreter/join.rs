@@ -2,7 +2,7 @@
 
 use crate::{
     error::ThreadError,
-    host::{Host, Park},
+    host::Host,
     interpreter::{Interpreter, InterpreterId, Phase, View, end},
     sync::Ordering,
 };
@@ -38,17 +38,12 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
         let phase = self.rt.locked(|registry| {
             // Under the lock, as the step to FINALIZING.
             self.rt.listed(registry, self.id).map_err(|_| ThreadError::NotFound)?;
-            match head.word.phase() {
-                phase @ (Phase::Running | Phase::Ending) => {
-                    head.joinable.fetch_add(1, Ordering::Relaxed);
-                    Ok(phase)
-                }
-                Phase::Creating => Err(ThreadError::NotReady),
-                _ => Err(ThreadError::Finalizing),
-            }
+            let phase = head.word.takes_threads()?;
+            head.joinable.fetch_add(1, Ordering::Relaxed);
+            Ok(phase)
         })?;
         if phase == Phase::Ending {
-            self.rt.host().park().unpark(end::key(view.slot()));
+            end::wake(self.rt, view.slot());
         }
         Ok(JoinTicket { view })
     }
@@ -59,7 +54,7 @@ impl<H: Host> Drop for JoinTicket<'_, H> {
         let slot = self.view.slot();
         // Release: what the thread did comes before what the ender does.
         if slot.head.joinable.fetch_sub(1, Ordering::Release) == 1 {
-            self.view.rt().host().park().unpark(end::key(slot));
+            end::wake(self.view.rt(), slot);
         }
     }
 }

@@ -10,39 +10,27 @@
 //! All thread states die before `begin_again`, so one of before that enters later finds its generation gone, as after an
 //! end. Ports stay: they begin visits in RUNNING only.
 
-use core::mem;
+use core::{mem, ptr};
 
 use crate::{
     error::{EndError, ResetError},
     host::Host,
     interpreter::{
         InterpreterSlot, Patience, Phase,
+        create::Taken,
         end::refuse_own_frames,
         retire::{Finish, Tell, with_token},
     },
     memory::Ledger,
     observe::Event,
-    runtime::Runtime,
-    thread::{ThreadState, place::Place, slot::ThreadSlot},
+    thread::{ThreadState, place::Place},
 };
-
-/// A thread slot that waits for its thread state.
-struct Fresh<'rt, H: Host> {
-    rt: &'rt Runtime<H>,
-    thread: &'rt ThreadSlot,
-}
-
-impl<H: Host> Drop for Fresh<'_, H> {
-    fn drop(&mut self) {
-        self.rt.locked(|registry| registry.free_thread_slot(core::ptr::from_ref(self.thread).cast_mut()));
-    }
-}
 
 impl<'rt, H: Host> ThreadState<'rt, H> {
     /// Returns the interpreter to the state it was created in, without creating another (SPEC L14): for pools that hand
     /// out warm interpreters.
     ///
-    /// It begins as [`Runtime::end`] does: nobody gets in, running code is told `Finalizing`, what is owed runs, the
+    /// It begins as [`Runtime::end`](crate::runtime::Runtime::end) does: nobody gets in, running code is told `Finalizing`, what is owed runs, the
     /// guest is taken down, values are dropped and the heap is swept. Then the guest starts again under the config of
     /// the creation: limits, fuel, deadline, switch interval and thread binding are as they were then, accounts and
     /// counters begin anew. Name, [`Port`](crate::interpreter::Port)s and this handle go on; every other thread state
@@ -53,7 +41,7 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
     /// A panic of a destructor or of the guest goes on when the interpreter has ended.
     ///
     /// # Errors
-    /// [`ResetError::End`]: as for [`Runtime::end`]; after `StillActive` it has become an end, which the last activation
+    /// [`ResetError::End`]: as for [`Runtime::end`](crate::runtime::Runtime::end); after `StillActive` it has become an end, which the last activation
     /// to leave completes. [`ResetError::Create`]: the guest did not start again, or not within the limits; the
     /// interpreter ended. [`ResetError::ThreadEnded`] and [`ResetError::NoMemory`]: nothing changed.
     pub fn reset(&mut self, patience: Patience) -> Result<Ledger, ResetError> {
@@ -64,7 +52,7 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
             return Err(EndError::Main.into());
         }
         let thread = rt.new_thread_slot().map_err(|_| ResetError::NoMemory)?;
-        let fresh = Fresh { rt, thread };
+        let fresh = Taken { rt, thread: Some(thread), slot: ptr::null_mut() };
         let refuse = |slot: &InterpreterSlot<H>| {
             // Of a thread state that ended, in an interpreter that did not: another one reset it.
             if !self.is_alive() {

@@ -14,7 +14,6 @@ use crate::{
         slot::InstantOf,
         word::{Claim, Finalize},
     },
-    sync::Ordering,
     thread::{Attached, place::Place, slot::ThreadWhence},
 };
 
@@ -70,11 +69,11 @@ impl<'rt, H: Host> Begun<'rt, H> {
                 Next::Exits => {
                     rounds = rounds.saturating_add(1);
                     self.attached(|cx| cx.run_exits(ExitKind::Shutdown))?;
-                    while head.joinable.load(Ordering::Acquire) > 0 {
+                    while head.has_joins() {
                         if time.is_over() {
                             return Err(EndError::StillRunning);
                         }
-                        time.park(key(self.slot), &|| head.joinable.load(Ordering::Acquire) > 0);
+                        time.park(key(self.slot), &|| head.has_joins());
                     }
                     self.attached(|cx| {
                         // One pass, which may fail: what is left of them runs when nobody adds any more.
@@ -90,7 +89,7 @@ impl<'rt, H: Host> Begun<'rt, H> {
 
     fn has_exits(&self) -> bool {
         let head = &self.slot.head;
-        if self.callbacks { head.has_exits() } else { head.joinable.load(Ordering::Acquire) > 0 }
+        if self.callbacks { head.has_exits() } else { head.has_joins() }
     }
 
     /// One step under the lock, under which callbacks, tickets and thread states are made: none comes between the look and

@@ -60,6 +60,22 @@ impl<H: Host> InterpreterSlot<H> {
             .is_some_and(|(whole, offset)| heap.vouches_for(address.wrapping_sub(offset), whole, asker))
     }
 
+    /// As [`vouches_for`](Self::vouches_for), for a block that is to have another size.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn vouch(
+        &self,
+        domain: Domain,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<(), AllocError> {
+        let refused = AllocError { domain, requested: new.size(), cause: AllocCause::Exhausted };
+        // SAFETY: passed on.
+        unsafe { self.vouches_for(domain, block, old) }.then_some(()).ok_or(refused)
+    }
+
     /// A block of the interpreter's heap, charged to `domain`, where neither the account nor the heap needs a closer
     /// look; or why the heap's answer cannot be used. `region` is the raw domain's.
     ///
@@ -71,13 +87,14 @@ impl<H: Host> InterpreterSlot<H> {
         region: impl FnOnce() -> Option<Range<usize>>,
         domain: Domain,
         layout: Layout,
-    ) -> Option<Result<NonNull<u8>, AllocCause>> {
+    ) -> Option<Result<NonNull<u8>, AllocError>> {
         let live = self.head.account.room(domain, layout.size())?;
         // SAFETY: the caller holds the GIL; where there is room the heap is this interpreter's own.
         let block = unsafe { self.own_heap().allocate_at_hand(layout) }?;
         let region = region();
         if !is_in_place(block, layout, region.clone()) {
-            return Some(Err(misplaced(block, layout, region)));
+            let cause = misplaced(block, layout, region);
+            return Some(Err(AllocError { domain, requested: layout.size(), cause }));
         }
         self.head.account.take(domain, live);
         Some(Ok(block))
@@ -97,8 +114,7 @@ impl<H: Host> InterpreterSlot<H> {
         // SAFETY: passed on.
         unsafe {
             match self.allocate_at_hand(|| raw.region(), domain, layout) {
-                Some(Ok(block)) => Ok(block),
-                Some(Err(cause)) => Err(AllocError { domain, requested: layout.size(), cause }),
+                Some(answer) => answer,
                 None => self.allocate_slowly(raw, thread, domain, layout),
             }
         }
@@ -237,9 +253,7 @@ impl<H: Host> InterpreterSlot<H> {
         new: Layout,
     ) -> Result<NonNull<u8>, AllocError> {
         // SAFETY: passed on.
-        if !unsafe { self.vouches_for(domain, block, old) } {
-            return Err(AllocError { domain, requested: new.size(), cause: AllocCause::Exhausted });
-        }
+        unsafe { self.vouch(domain, block, old, new)? };
         // SAFETY: passed on.
         match unsafe { self.resize_vouched(raw, thread, domain, block, old, new) } {
             Ok(()) => return Ok(block),
@@ -271,9 +285,7 @@ impl<H: Host> InterpreterSlot<H> {
     ) -> Result<(), AllocError> {
         // SAFETY: passed on.
         unsafe {
-            if !self.vouches_for(domain, block, old) {
-                return Err(AllocError { domain, requested: new.size(), cause: AllocCause::Exhausted });
-            }
+            self.vouch(domain, block, old, new)?;
             self.resize_vouched(raw, thread, domain, block, old, new)
         }
     }

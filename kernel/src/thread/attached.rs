@@ -163,8 +163,7 @@ impl<'i, H: Host> Attached<'i, H> {
         let region = || self.rt().raw().region();
         // SAFETY: [T1] the token proves that this thread holds the GIL.
         match unsafe { self.slot().allocate_at_hand(region, domain, layout) } {
-            Some(Ok(block)) => Ok(block),
-            Some(Err(cause)) => Err(AllocError { domain, requested: layout.size(), cause }),
+            Some(answer) => answer,
             None => self.allocate_slowly(domain, layout),
         }
     }
@@ -246,10 +245,7 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Errors
     /// As for [`allocate`](Self::allocate): the limit holds for it too.
     pub fn charge(&mut self, bytes: usize) -> Result<(), AllocError> {
-        let charged = self.slot().head.account.charge(bytes).map_err(|cause| self.thread().refused(cause));
-        let nearness = charged.map_err(refused_charge(bytes))?;
-        self.thread().notice(nearness);
-        Ok(())
+        self.thread().heard(self.slot().head.account.charge(bytes)).map_err(refused_charge(bytes))
     }
 
     /// Changes the size of a charge, from `old` bytes to `new`.
@@ -257,11 +253,7 @@ impl<'i, H: Host> Attached<'i, H> {
     /// # Errors
     /// As for [`charge`](Self::charge), and `NotCharged` where less than `old` is charged; the old charge stands.
     pub fn recharge(&mut self, old: usize, new: usize) -> Result<(), AllocError> {
-        let changed =
-            self.slot().head.account.recharge(old, new).map_err(|cause| self.thread().refused(cause));
-        let nearness = changed.map_err(refused_charge(new))?;
-        self.thread().notice(nearness);
-        Ok(())
+        self.thread().heard(self.slot().head.account.recharge(old, new)).map_err(refused_charge(new))
     }
 
     /// Takes a charge back.

@@ -7,7 +7,7 @@ use core::{mem, ptr};
 use crate::{
     error::AttachError,
     eval::breaker::OWED,
-    host::{Host, Park},
+    host::Host,
     interpreter::{
         Bound, InterpreterSlot, end, retire,
         word::{Activate, Leave},
@@ -100,7 +100,7 @@ impl<'rt, H: Host> Place<'rt, H> {
     pub(crate) fn leave(self) {
         match self.interpreter.head.word.leave() {
             Leave::Quiet => {}
-            Leave::WakeEnder => self.rt.host().park().unpark(end::key(self.interpreter)),
+            Leave::WakeEnder => end::wake(self.rt, self.interpreter),
             Leave::CompleteEnd => retire::complete(self.rt, self.interpreter),
         }
     }

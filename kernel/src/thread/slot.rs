@@ -196,6 +196,11 @@ impl ThreadSlot {
         cause
     }
 
+    /// Both, for an account's answer.
+    pub(crate) fn heard(&self, answer: Result<Nearness, AllocCause>) -> Result<(), AllocCause> {
+        answer.map(|nearness| self.notice(nearness)).map_err(|cause| self.refused(cause))
+    }
+
     #[inline]
     pub(crate) fn set_status(&self, status: Status) {
         self.status.store(status as u32, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use crate::{
     error::{AttachError, ThreadError},
     host::Host,
-    interpreter::{InterpreterId, InterpreterSlot, Phase},
+    interpreter::{InterpreterId, InterpreterSlot},
     runtime::Runtime,
     thread::{
         Attached,
@@ -135,11 +135,7 @@ impl<H: Host> Runtime<H> {
         let thread = self.new_thread_slot().map_err(|_| ThreadError::NoMemory)?;
         self.locked(|registry| {
             let born = self.listed(registry, id).map_err(|_| ThreadError::NotFound).and_then(|slot| {
-                match slot.head.word.phase() {
-                    Phase::Running | Phase::Ending => {}
-                    Phase::Creating => return Err(ThreadError::NotReady),
-                    _ => return Err(ThreadError::Finalizing),
-                }
+                slot.head.word.takes_threads()?;
                 let generation = registry.add_thread(thread, &slot.head, whence);
                 let place = Place { rt: self, interpreter: slot, thread };
                 Ok(ThreadState::new(place, generation))

@@ -2,18 +2,11 @@
 
 use core::time::Duration;
 
-use archipelago_kernel::{
-    error::EndError,
-    interpreter::{InterpreterId, Phase},
-};
-use archipelago_loom_tests::{Heard, LoomRuntime, model, own_gil, second};
+use archipelago_kernel::{error::EndError, interpreter::Phase};
+use archipelago_loom_tests::{Heard, is_gone, model, own_gil, second};
 use loom::thread;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
-
-fn is_gone(rt: LoomRuntime, id: InterpreterId) -> bool {
-    rt.interpreter(id).is_err()
-}
 
 /// Whether this end took it down; others may be at it, or have been.
 fn ended<T>(answer: Result<T, EndError>) -> bool {

@@ -3,20 +3,14 @@
 use core::time::Duration;
 
 use archipelago_kernel::{
-    Runtime,
     config::InterpreterConfig,
     error::{AttachError, CreateError, EndError, Interrupt, RuntimeError},
-    interpreter::InterpreterId,
     runtime::RuntimePhase,
 };
-use archipelago_loom_tests::{Guarded, LoomHost, LoomRuntime, model, own_gil, second, shared_gil};
+use archipelago_loom_tests::{Guarded, LoomRuntime, is_gone, model, own_gil, passes_by, second, shared_gil};
 use loom::thread;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
-
-fn is_gone(rt: &Runtime<LoomHost>, id: InterpreterId) -> bool {
-    rt.interpreter(id).is_err()
-}
 
 /// Model 4: an attach that comes in is seen out; one that does not is told why.
 #[test]
@@ -117,11 +111,7 @@ fn last_one_out() {
     model("end::last_one_out", |rt| {
         let _ = rt.initialize(None).unwrap();
         let state = own_gil(rt);
-        let other = second(&state);
-        let thread = thread::spawn(move || {
-            let came = other.take().attach(|cx| drop(cx.alloc_plain(1u8)));
-            assert!(matches!(came, Ok(()) | Err(AttachError::Finalizing | AttachError::Ended)));
-        });
+        let thread = passes_by(&state);
         let ended = rt.end(state.interpreter(), NOW);
         assert!(matches!(ended, Ok(_) | Err(EndError::StillActive)));
         thread.join().unwrap();

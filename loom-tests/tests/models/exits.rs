@@ -12,7 +12,7 @@ use archipelago_kernel::{
     interpreter::ExitFailed,
     memory::AllocCause,
 };
-use archipelago_loom_tests::{Guarded, LoomHost, LoomRuntime, model, own_gil, second};
+use archipelago_loom_tests::{Guarded, LoomHost, is_gone, model, own_gil, second};
 use loom::thread;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -29,10 +29,6 @@ fn count(_: &mut Attached<'_, LoomHost>, argument: usize) -> Result<(), ExitFail
     // SAFETY: `ran` made the argument from a counter that lives for ever.
     unsafe { &*core::ptr::with_exposed_provenance::<AtomicUsize>(argument) }.fetch_add(1, Relaxed);
     Ok(())
-}
-
-fn is_gone(rt: LoomRuntime, id: archipelago_kernel::InterpreterId) -> bool {
-    rt.interpreter(id).is_err()
 }
 
 /// Model 15: a callback is run or refused.

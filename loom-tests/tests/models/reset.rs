@@ -7,7 +7,7 @@ use archipelago_kernel::{
     config::InterpreterConfig,
     error::{AttachError, EndError, PendingError, ResetError, RuntimeError},
 };
-use archipelago_loom_tests::{Guarded, LoomHost, LoomRuntime, model, port, second};
+use archipelago_loom_tests::{Guarded, LoomHost, LoomRuntime, model, passes_by, port, second};
 use loom::thread;
 
 use crate::pending::call;
@@ -171,11 +171,7 @@ fn reset_without_patience() {
     model("reset::reset_without_patience", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = fuelled(rt);
-        let other = second(&state);
-        let thread = thread::spawn(move || {
-            let came = other.take().attach(|cx| drop(cx.alloc_plain(1_u8)));
-            assert!(matches!(came, Ok(()) | Err(AttachError::Finalizing | AttachError::Ended)));
-        });
+        let thread = passes_by(&state);
         let reset = state.reset(NOW).map(drop);
         thread.join().unwrap();
         match reset {
@@ -194,11 +190,7 @@ fn reset_after_an_end_that_gave_up() {
     model("reset::reset_after_an_end_that_gave_up", |rt| {
         let _ = rt.initialize(None).unwrap();
         let mut state = fuelled(rt);
-        let other = second(&state);
-        let thread = thread::spawn(move || {
-            let came = other.take().attach(|cx| drop(cx.alloc_plain(1_u8)));
-            assert!(matches!(came, Ok(()) | Err(AttachError::Finalizing | AttachError::Ended)));
-        });
+        let thread = passes_by(&state);
         let _ = rt.end(state.interpreter(), NOW);
         let reset = state.reset(None).map(drop);
         assert!(

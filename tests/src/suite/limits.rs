@@ -1,7 +1,7 @@
 //! Limits and exact accounts: soft and hard, the reserve, the call when memory is low, and limits that change.
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, cell::Cell};
+use core::{alloc::Layout, cell::Cell, marker::PhantomData};
 use std::thread;
 
 use archipelago_kernel::{
@@ -177,15 +177,32 @@ std::thread_local! {
     static TOLD: Cell<usize> = const { Cell::new(0) };
 }
 
-/// A guest that counts how often it is told that memory is low.
-struct Watcher;
+/// What an idle guest does where the kernel calls it.
+pub trait Habit: 'static {
+    /// When it starts.
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn start<H: Host>(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
+        Ok(())
+    }
 
-impl<H: Host> Guest<H> for Watcher {
+    /// When it is told that memory is low.
+    fn memory_low<H: Host>(_: &mut Attached<'_, H>) {}
+
+    /// When it ends.
+    fn end<H: Host>(_: &mut Attached<'_, H>) {}
+}
+
+/// A guest without a program.
+pub struct Idle<T>(PhantomData<fn() -> T>);
+
+impl<T: Habit, H: Host> Guest<H> for Idle<T> {
     type State = Plain<()>;
     type Thread = Plain<()>;
 
-    fn start(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
-        Ok(())
+    fn start(cx: &mut Attached<'_, H>) -> Result<(), GuestError> {
+        T::start(cx)
     }
 
     fn start_thread(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
@@ -201,6 +218,19 @@ impl<H: Host> Guest<H> for Watcher {
     }
 
     fn memory_low(cx: &mut Attached<'_, H>) {
+        T::memory_low(cx);
+    }
+
+    fn end(cx: &mut Attached<'_, H>) {
+        T::end(cx);
+    }
+}
+
+/// A guest that counts how often it is told that memory is low.
+struct Watcher;
+
+impl Habit for Watcher {
+    fn memory_low<H: Host>(cx: &mut Attached<'_, H>) {
         TOLD.set(TOLD.get() + 1);
         assert_eq!(cx.safepoint(), Ok(()), "it is not told while it is told");
     }
@@ -210,7 +240,7 @@ impl<H: Host> Guest<H> for Watcher {
 pub fn near_the_limit_the_guest_is_told<H: TestHost>() {
     let rt = H::started();
     for preset in strategies::<H>() {
-        let mut state = rt.create(&preset, Some(GuestTable::of::<Watcher>())).unwrap();
+        let mut state = rt.create(&preset, Some(GuestTable::of::<Idle<Watcher>>())).unwrap();
         TOLD.set(0);
         state
             .attach(|cx| {
@@ -250,7 +280,7 @@ pub fn near_the_limit_the_guest_is_told<H: TestHost>() {
 pub fn a_failed_request_takes_no_notice_away<H: TestHost>() {
     let rt = H::started();
     for preset in strategies::<H>() {
-        let mut state = rt.create(&preset, Some(GuestTable::of::<Watcher>())).unwrap();
+        let mut state = rt.create(&preset, Some(GuestTable::of::<Idle<Watcher>>())).unwrap();
         TOLD.set(0);
         state
             .attach(|cx| {
@@ -281,7 +311,7 @@ pub fn a_failed_request_takes_no_notice_away<H: TestHost>() {
 pub fn a_notice_is_not_lost<H: TestHost>() {
     let rt = H::started();
     for preset in strategies::<H>() {
-        let state = rt.create(&preset, Some(GuestTable::of::<Watcher>())).unwrap();
+        let state = rt.create(&preset, Some(GuestTable::of::<Idle<Watcher>>())).unwrap();
         let id = state.interpreter();
         let told = || TOLD.take();
         let take = |size: usize| rt.ensure(id, |cx| cx.allocate(Domain::Mem, layout(size))).unwrap();
@@ -338,27 +368,8 @@ std::thread_local! {
     static REFUSED: Cell<Option<(AllocCause, usize)>> = const { Cell::new(None) };
 }
 
-impl<H: Host> Guest<H> for Greedy {
-    type State = Plain<()>;
-    type Thread = Plain<()>;
-
-    fn start(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
-        Ok(())
-    }
-
-    fn start_thread(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
-        Ok(())
-    }
-
-    fn exec(_: &mut Attached<'_, H>, _: &[u8]) -> Step {
-        Step::Done(Value::None)
-    }
-
-    fn resume(_: &mut Attached<'_, H>) -> Step {
-        Step::Done(Value::None)
-    }
-
-    fn end(cx: &mut Attached<'_, H>) {
+impl Habit for Greedy {
+    fn end<H: Host>(cx: &mut Attached<'_, H>) {
         let refused = loop {
             if let Err(error) = cx.allocate(Domain::Mem, layout(100)) {
                 break error.cause;
@@ -376,7 +387,7 @@ pub fn the_hard_limit_holds_to_the_end<H: TestHost>() {
     for preset in strategies::<H>() {
         let limit = footprint::<H>() + 2000;
         let config = preset.with_memory_limit(Some(limit)).with_memory_soft_limit(Some(limit - 1000));
-        let state = rt.create(&config, Some(GuestTable::of::<Greedy>())).unwrap();
+        let state = rt.create(&config, Some(GuestTable::of::<Idle<Greedy>>())).unwrap();
         let ledger = rt.end(state.interpreter(), None).unwrap();
         let (cause, live) = REFUSED.take().unwrap();
         assert_eq!(cause, AllocCause::HardLimit);
@@ -392,7 +403,7 @@ pub fn the_hard_limit_holds_to_the_end<H: TestHost>() {
 pub fn a_soft_limit_below_the_start_is_refused<H: TestHost>() {
     let rt = H::started();
     for preset in strategies::<H>() {
-        let refused = |config| rt.create(&config, Some(GuestTable::of::<Starter>())).err();
+        let refused = |config| rt.create(&config, Some(GuestTable::of::<Idle<Starter>>())).err();
         for room in [0, 500, 999] {
             let limit = Some(footprint::<H>() + room);
             let small = Some(CreateError::Config(ConfigError::LimitBelowFootprint));
@@ -400,7 +411,7 @@ pub fn a_soft_limit_below_the_start_is_refused<H: TestHost>() {
             assert_eq!(refused(preset.with_memory_limit(limit)), small);
         }
         let enough = preset.with_memory_soft_limit(Some(footprint::<H>() + 1000 + STATE));
-        assert!(rt.create(&enough, Some(GuestTable::of::<Starter>())).is_ok());
+        assert!(rt.create(&enough, Some(GuestTable::of::<Idle<Starter>>())).is_ok());
     }
     assert!(rt.finalize(None).is_ok());
 }
@@ -411,24 +422,9 @@ const STATE: usize = 200;
 /// A guest that takes a thousand bytes at its start.
 pub struct Starter;
 
-impl<H: Host> Guest<H> for Starter {
-    type State = Plain<()>;
-    type Thread = Plain<()>;
-
-    fn start(cx: &mut Attached<'_, H>) -> Result<(), GuestError> {
+impl Habit for Starter {
+    fn start<H: Host>(cx: &mut Attached<'_, H>) -> Result<(), GuestError> {
         cx.allocate(Domain::Mem, layout(1000))?;
         Ok(())
-    }
-
-    fn start_thread(_: &mut Attached<'_, H>) -> Result<(), GuestError> {
-        Ok(())
-    }
-
-    fn exec(_: &mut Attached<'_, H>, _: &[u8]) -> Step {
-        Step::Done(Value::None)
-    }
-
-    fn resume(_: &mut Attached<'_, H>) -> Step {
-        Step::Done(Value::None)
     }
 }

@@ -10,7 +10,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    suite::limits::Starter,
+    suite::limits::{Idle, Starter},
     support::{scaled, strategies},
 };
 
@@ -84,7 +84,7 @@ pub fn every_limit_works_or_is_refused<H: TestHost>() {
         rt.end(state.interpreter(), None).unwrap();
         in_use(&rt);
     }
-    let guests = &[Some(GuestTable::of::<Starter>()), None][..scaled(2, 1)];
+    let guests = &[Some(GuestTable::of::<Idle<Starter>>()), None][..scaled(2, 1)];
     for (config, guest) in
         strategies::<H>().into_iter().flat_map(|config| guests.iter().map(move |guest| (config, *guest)))
     {

@@ -23,7 +23,10 @@ mod ending;
 
 pub(crate) use answer::{Activate, BeginEnd, Claim, Finalize, Leave, ReleaseGuard, TakeGuard, Visit};
 
-use crate::sync::{AtomicUsize, Ordering};
+use crate::{
+    error::ThreadError,
+    sync::{AtomicUsize, Ordering},
+};
 
 const PHASE: usize = 0b111;
 const FREE: usize = 0;
@@ -214,6 +217,15 @@ impl StateWord {
             ENDING | CLOSING => Phase::Ending,
             FINALIZING | DEFERRED => Phase::Finalizing,
             _ => Phase::Clearing,
+        }
+    }
+
+    /// The phase, where threads may begin in it. Under the runtime's lock, under which the step to FINALIZING is taken.
+    pub(crate) fn takes_threads(&self) -> Result<Phase, ThreadError> {
+        match self.phase() {
+            phase @ (Phase::Running | Phase::Ending) => Ok(phase),
+            Phase::Creating => Err(ThreadError::NotReady),
+            _ => Err(ThreadError::Finalizing),
         }
     }
 
