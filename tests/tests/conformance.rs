@@ -134,6 +134,7 @@ conformance! {
         a_holder_that_was_asked_does_not_retake_it_first
         the_default_interval_and_its_setting
         who_holds_and_who_waits_can_be_seen
+        the_holder_of_a_shared_gil_is_named
         a_short_run_does_not_wait_for_the_interval
         who_detaches_often_does_not_keep_a_third_from_running
         who_would_wait_for_itself_is_told

@@ -18,7 +18,10 @@ use crate::{
     interpreter::InterpreterHead,
     runtime::Runtime,
     sync::{AtomicPtr, AtomicU32, AtomicUsize, Cell, Ordering, fence, tally},
-    thread::slot::{Status, ThreadSlot},
+    thread::{
+        Current,
+        slot::{Status, ThreadSlot},
+    },
 };
 
 /// CPython's default switch interval.
@@ -30,6 +33,8 @@ pub const DEFAULT_SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 pub struct GilStats {
     /// A thread state holds it.
     pub held: bool,
+    /// Which one. Of a GIL that is shared it may be one of any interpreter.
+    pub holder: Option<Current>,
     /// Threads that wait for it.
     pub waiters: usize,
     /// How often another thread state took it than had it before. Wraps.
@@ -192,9 +197,16 @@ impl<H: Host> Gil<H> {
         self.publish(me, interpreter);
     }
 
+    /// Under the runtime's lock: births write what is read of the owner, and a death comes after the owner let go.
     pub(crate) fn stats(&self) -> GilStats {
+        // SAFETY: thread slots are type-stable while the runtime lives, and so are the interpreters' that they name.
+        let holder = unsafe { self.owner.load(Ordering::Relaxed).as_ref() }.map(|owner| unsafe {
+            let interpreter = (*owner.interpreter.get()).id.get();
+            Current { interpreter, thread: owner.number.get() }
+        });
         GilStats {
-            held: !self.owner.load(Ordering::Relaxed).is_null(),
+            held: holder.is_some(),
+            holder,
             waiters: self.waiters.load(Ordering::Relaxed) as usize,
             switches: self.switches.load(Ordering::Relaxed),
         }

@@ -146,3 +146,24 @@ fn entering_keeps_a_shared_gil() {
         thread.join().unwrap();
     });
 }
+
+/// Who looks from outside sees a holder that there was: one of those that attached, also while its slot gets the next.
+#[test]
+fn holder_is_named() {
+    model("attach::holder_is_named", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let state = own_gil(rt);
+        let (id, first) = (state.interpreter(), state.id() + 1);
+        let watcher = thread::spawn(move || {
+            let holder = rt.interpreter(id).unwrap().gil().unwrap().holder;
+            if let Some(holder) = holder {
+                assert_eq!(holder.interpreter, id);
+                assert!((first..first + 2).contains(&holder.thread), "{holder:?}");
+            }
+        });
+        for _ in 0..2 {
+            rt.ensure(id, |_| ()).unwrap();
+        }
+        watcher.join().unwrap();
+    });
+}

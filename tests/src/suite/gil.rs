@@ -8,6 +8,7 @@ use std::{sync::Barrier, thread};
 
 use archipelago_kernel::{
     InterpreterId, Runtime, config::InterpreterConfig, error::EndError, gil::DEFAULT_SWITCH_INTERVAL,
+    thread::Current,
 };
 
 use crate::{
@@ -195,12 +196,13 @@ pub fn who_holds_and_who_waits_can_be_seen<H: TestHost>() {
     thread::scope(|s| {
         let mut state = rt.thread_state(id).unwrap();
         state
-            .attach(|_| {
+            .attach(|cx| {
                 for _ in 0..n {
                     s.spawn(|| rt.ensure(id, |_| ()).unwrap());
                 }
                 until("all wait", || gil().waiters == n);
                 assert!(gil().held);
+                assert_eq!(gil().holder, Some(Current { interpreter: id, thread: cx.thread_id() }));
                 assert_eq!(interpreter.stats().unwrap().activations, n + 1);
             })
             .unwrap();
@@ -208,6 +210,37 @@ pub fn who_holds_and_who_waits_can_be_seen<H: TestHost>() {
     assert_eq!((gil().held, gil().waiters, gil().switches), (false, 0, n + 1));
     let stats = interpreter.stats().unwrap();
     assert_eq!((stats.waits, stats.switches, stats.activations), (n, n + 1, 0));
+}
+
+/// Of a GIL that several interpreters share, whichever of them.
+///
+/// SPEC: G5
+pub fn the_holder_of_a_shared_gil_is_named<H: TestHost>() {
+    let rt = H::started();
+    let main = rt.main().unwrap();
+    let holder = |id| rt.interpreter(id).unwrap().gil().unwrap().holder;
+    let mut states = [rt.thread_state(main).unwrap(), rt.create(&InterpreterConfig::legacy(), None).unwrap()];
+    let names =
+        states.each_ref().map(|state| Current { interpreter: state.interpreter(), thread: state.id() });
+    let both = |by: Option<usize>| {
+        let by = by.map(|by| names[by]);
+        assert_eq!(names.map(|name| holder(name.interpreter)), [by; 2]);
+    };
+    let [outer, inner] = &mut states;
+    both(None);
+    outer
+        .attach(|cx| {
+            both(Some(0));
+            cx.enter(inner, |cx| {
+                both(Some(1));
+                cx.detach(|| both(None));
+                both(Some(1));
+            })
+            .unwrap();
+            both(Some(0));
+        })
+        .unwrap();
+    both(None);
 }
 
 /// SPEC: G6
