@@ -261,6 +261,8 @@ errors! {
         OutOfFuel = 0x0804 => "interrupt: the fuel is used up: refill it, or do less",
         /// A pending call failed.
         PendingFailed = 0x0805 => "interrupt: a pending call failed: see its own report",
+        /// Something was raised in this thread state: take it out.
+        Raised = 0x0806 => "interrupt: something was raised in this thread state: take it out, and throw it",
     }
 }
 

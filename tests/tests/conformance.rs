@@ -160,6 +160,13 @@ conformance! {
         each_interpreter_has_its_own_state
         the_frame_evaluation_function_is_the_interpreters
         main_has_a_guest_too;
+    interrupts:
+        what_is_raised_is_told_once_to_one_thread_state
+        what_is_raised_later_replaces_what_was_raised_before
+        what_is_raised_reaches_threads_that_compute_and_that_wait
+        with_something_raised_a_wait_does_not_begin
+        what_is_raised_dies_with_its_thread_state
+        several_reasons_to_stop_are_told_one_by_one;
     lifecycle:
         phases_follow_each_other
         initialize_twice_is_a_no_op

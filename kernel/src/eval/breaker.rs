@@ -21,9 +21,11 @@ pub(crate) const FINALIZING: u32 = 1 << 5;
 
 /// Memory is low.
 pub(crate) const COLLECT: u32 = 1 << 6;
+/// Something is raised in this thread state.
+pub(crate) const ASYNC: u32 = 1 << 8;
 
 /// The bits that end a blocked wait.
-pub(crate) const STOPS_WAIT: u32 = PENDING | INTERRUPT | DEADLINE | FINALIZING;
+pub(crate) const STOPS_WAIT: u32 = PENDING | ASYNC | INTERRUPT | DEADLINE | FINALIZING;
 
 pub(crate) struct Breaker(AtomicU32);
 

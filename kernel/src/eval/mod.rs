@@ -1,10 +1,12 @@
-//! Evaluation: the breaker, pending calls, fuel, and the frame evaluation function.
+//! Evaluation: the breaker, pending calls, asynchronous exceptions, fuel, and the frame evaluation function.
 
 pub(crate) mod breaker;
 pub(crate) mod pending;
+mod raise;
 mod safepoint;
 
 pub use pending::{PendingCall, PendingFailed, PendingFn};
+pub use raise::Raise;
 
 use crate::{guest::Step, thread::Attached};
 

@@ -4,7 +4,7 @@
 
 use crate::{
     error::{DeadlineError, Interrupt},
-    eval::breaker::{COLLECT, DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, OWED, PENDING},
+    eval::breaker::{ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, OWED, PENDING},
     eval::pending::{MOST_PER_PASS, PendingCall},
     host::Host,
     thread::Attached,
@@ -47,6 +47,9 @@ impl<H: Host> Attached<'_, H> {
         }
         if self.thread().breaker.take(PENDING) != 0 {
             self.run_pending()?;
+        }
+        if self.thread().breaker.take(ASYNC) != 0 && self.is_raised() {
+            return Err(Interrupt::Raised);
         }
         let breaker = &self.thread().breaker;
         if breaker.take(INTERRUPT) != 0 {

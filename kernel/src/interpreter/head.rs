@@ -269,10 +269,12 @@ impl InterpreterHead {
 impl ThreadSlot {
     /// Wakes the thread if it waits in `Attached::wait`. Under the runtime's lock.
     pub(crate) fn wake_up(&self) {
-        if let Some(wake) = self.wake.get() {
-            // SAFETY: the waker is registered and taken away under the runtime's lock by the call that
-            // borrows it, so it is alive while it stands here.
-            unsafe { wake.as_ref() }.wake();
+        // SAFETY: the record is registered and taken away under the runtime's lock by the call that has it on its
+        // stack and borrows the waker, so both are alive while it stands here.
+        unsafe {
+            if let Some(waiter) = self.wake.get().as_ref() {
+                waiter.0.as_ref().wake();
+            }
         }
     }
 }

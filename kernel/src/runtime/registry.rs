@@ -219,7 +219,7 @@ impl Registry {
                 next.prev.set(slot.prev.get());
             }
         }
-        slot.wake.set(None);
+        slot.wake.set(ptr::null());
         // Nobody else was told, and the limit is as near as before.
         if slot.breaker.bits() & COLLECT != 0 {
             interpreter.leave_notice();

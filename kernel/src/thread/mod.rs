@@ -6,7 +6,7 @@ pub(crate) mod place;
 pub(crate) mod session;
 pub(crate) mod slot;
 mod state;
-mod wait;
+pub(crate) mod wait;
 
 pub use attached::Attached;
 pub(crate) use attached::Brand;

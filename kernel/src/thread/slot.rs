@@ -5,12 +5,14 @@
 use core::{ptr, ptr::NonNull};
 
 use crate::{
-    eval::breaker::{Breaker, COLLECT},
-    host::Wake,
+    eval::{
+        Raise,
+        breaker::{Breaker, COLLECT},
+    },
     interpreter::InterpreterHead,
     memory::{AllocCause, Nearness},
     sync::{AtomicPtr, AtomicU32, Cell, Ordering, tally},
-    thread::session::Session,
+    thread::{session::Session, wait::Waiter},
 };
 
 /// What a thread state is doing, for those who look from outside.
@@ -59,8 +61,10 @@ pub(crate) struct ThreadSlot {
     pub(crate) prev: Cell<*const ThreadSlot>,
     /// Under the runtime's lock: all slots of the runtime.
     pub(crate) next_slot: Cell<*mut ThreadSlot>,
-    /// Under the runtime's lock: how to wake the thread while it waits in `Attached::wait`.
-    pub(crate) wake: Cell<Option<NonNull<dyn Wake>>>,
+    /// Under the runtime's lock: how to wake the thread while it waits in `Attached::wait`; on that call's stack.
+    pub(crate) wake: Cell<*const Waiter>,
+    /// Under the runtime's lock: what was raised in the thread state.
+    pub(crate) raised: Cell<Option<Raise>>,
     /// Of the thread that has the thread state: it let its GIL go because somebody asked, at so many switches (their low
     /// bits).
     gave_way_at: Cell<u32>,
@@ -91,7 +95,8 @@ impl ThreadSlot {
                 next: Cell::new(ptr::null()),
                 prev: Cell::new(ptr::null()),
                 next_slot: Cell::new(ptr::null_mut()),
-                wake: Cell::new(None),
+                wake: Cell::new(ptr::null()),
+                raised: Cell::new(None),
                 gave_way_at: Cell::new(0),
                 gave_way: Cell::new(false),
                 guest: AtomicPtr::new(ptr::null_mut()),
@@ -133,7 +138,8 @@ impl ThreadSlot {
         self.whence.set(whence);
         self.breaker.reset(breaker);
         self.cleared.set(false);
-        self.wake.set(None);
+        self.wake.set(ptr::null());
+        self.raised.set(None);
         self.set_gave_way(None);
         self.set_guest(ptr::null_mut());
         self.set_status(Status::Detached);

@@ -2,7 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use core::{mem, ptr::NonNull};
+use core::{
+    mem,
+    ptr::{self, NonNull},
+};
 
 use crate::{
     error::Interrupt,
@@ -11,21 +14,27 @@ use crate::{
     thread::{Attached, place::Place, slot::ThreadSlot},
 };
 
+/// The waker of one wait, on its stack: a slot of a thread state has room for a thin pointer only.
+pub(crate) struct Waiter(pub(crate) NonNull<dyn Wake>);
+
 impl<H: Host> Attached<'_, H> {
     /// As [`detach`](Self::detach), for an `f` that blocks in something `wake` can end: an interrupt, a deadline,
-    /// a pending call or the end of the interpreter wakes it. Afterwards ask
+    /// something raised here, a pending call or the end of the interpreter wakes it. Afterwards ask
     /// [`safepoint`](Self::safepoint) why.
     ///
     /// # Errors
     /// `f` is not run if there is a reason to stop already.
     pub fn wait<R>(&mut self, wake: &dyn Wake, f: impl FnOnce() -> R) -> Result<R, Interrupt> {
+        // SAFETY: only the lifetime is changed; the record is taken away below before the borrow ends.
+        let wake: NonNull<dyn Wake + 'static> = unsafe { mem::transmute(NonNull::from(wake)) };
+        let waiter = Waiter(wake);
         let outer = loop {
-            match self.register(wake) {
+            match self.register(&waiter) {
                 Some(outer) => break outer,
                 None => self.safepoint()?,
             }
         };
-        struct Unregister<'a, H: Host>(Place<'a, H>, Option<NonNull<dyn Wake>>);
+        struct Unregister<'a, H: Host>(Place<'a, H>, *const Waiter);
         impl<H: Host> Drop for Unregister<'_, H> {
             fn drop(&mut self) {
                 let thread = self.0.thread;
@@ -45,14 +54,12 @@ impl<H: Host> Attached<'_, H> {
     }
 
     /// Registers the waker unless a reason to stop is there already: one step under the lock, under which
-    /// reasons are set, so none is missed. The answer is the waker of an outer wait of this thread state.
-    fn register(&self, wake: &dyn Wake) -> Option<Option<NonNull<dyn Wake>>> {
-        // SAFETY: only the lifetime is changed; `wait` takes the waker away before its borrow ends.
-        let wake: NonNull<dyn Wake + 'static> = unsafe { mem::transmute(NonNull::from(wake)) };
+    /// reasons are set, so none is missed. The answer is the record of an outer wait of this thread state.
+    fn register(&self, waiter: &Waiter) -> Option<*const Waiter> {
         let thread: &ThreadSlot = self.thread();
         self.rt().locked(|_| {
             let free = thread.breaker.bits() & STOPS_WAIT == 0;
-            free.then(|| thread.wake.replace(Some(wake)))
+            free.then(|| thread.wake.replace(ptr::from_ref(waiter)))
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use archipelago_kernel::{
     Attached,
-    error::{AttachError, Interrupt},
+    error::{AttachError, Interrupt, ThreadError},
+    eval::Raise,
 };
 use archipelago_loom_tests::{Flag, Guarded, LoomHost, LoomRuntime, model, own_gil, second};
 use loom::{sync::Arc, thread};
@@ -126,6 +127,79 @@ fn two_interrupts_against_wait() {
         thread.join().unwrap();
         // The waker is gone with the wait; an interrupt now finds none.
         rt.interpreter(id).unwrap().interrupt().unwrap();
+    });
+}
+
+/// What is raised in a thread state that is being deleted does not reach the next in its slot.
+#[test]
+fn raise_against_delete() {
+    model("threads::raise_against_delete", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let keeper = own_gil(rt);
+        let id = keeper.interpreter();
+        let going = second(&keeper).take();
+        let number = going.id();
+        let thread = thread::spawn(move || {
+            let raised = rt.interpreter(id).unwrap().raise_in(number, Raise::new(7));
+            assert!(matches!(raised, Ok(None) | Err(ThreadError::Stale)), "{raised:?}");
+        });
+        drop(going);
+        let mut next = rt.thread_state(id).unwrap();
+        let told = next.attach(|cx| (cx.safepoint(), cx.take_raised()));
+        assert_eq!(told, Ok((Ok(()), None)));
+        thread.join().unwrap();
+        let told = next.attach(|cx| (cx.safepoint(), cx.take_raised()));
+        assert_eq!(told, Ok((Ok(()), None)));
+    });
+}
+
+/// What is raised ends a blocked wait, whenever it comes.
+#[test]
+fn raise_against_wait() {
+    model("threads::raise_against_wait", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (id, number) = (state.interpreter(), state.id());
+        let thread = thread::spawn(move || rt.interpreter(id).unwrap().raise_in(number, Raise::new(7)));
+        state
+            .attach(|cx| {
+                let flag = Flag::default();
+                let told = cx.wait(&flag, || flag.block()).and_then(|()| cx.safepoint());
+                assert_eq!((told, cx.take_raised()), (Err(Interrupt::Raised), Raise::new(7)));
+                assert_eq!(cx.safepoint(), Ok(()));
+            })
+            .unwrap();
+        assert_eq!(thread.join().unwrap(), Ok(None));
+    });
+}
+
+/// Two raise at once: each number is seen by the thread state, or by whoever replaced it, and by one of them only.
+#[test]
+fn two_raises() {
+    model("threads::two_raises", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = own_gil(rt);
+        let (id, number) = (state.interpreter(), state.id());
+        let raise = move |what| rt.interpreter(id).unwrap().raise_in(number, Raise::new(what)).unwrap();
+        let thread = thread::spawn(move || raise(1));
+        let (mine, first) = state
+            .attach(|cx| {
+                let mine = raise(2);
+                assert_eq!(cx.safepoint(), Err(Interrupt::Raised), "its own at least");
+                (mine, cx.take_raised())
+            })
+            .unwrap();
+        let theirs = thread.join().unwrap();
+        let last = state.attach(|cx| match cx.safepoint() {
+            Ok(()) => None,
+            Err(interrupt) => {
+                assert_eq!(interrupt, Interrupt::Raised);
+                cx.take_raised()
+            }
+        });
+        let mut seen: Vec<_> = [mine, theirs, first, last.unwrap()].into_iter().flatten().collect();
+        seen.sort_by_key(|raise| raise.get());
+        assert_eq!(seen.iter().map(|raise| raise.get()).collect::<Vec<_>>(), [1, 2]);
     });
 }
 

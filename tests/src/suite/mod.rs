@@ -12,6 +12,7 @@ pub mod foreign;
 pub mod gil;
 pub mod guards;
 pub mod guest;
+pub mod interrupts;
 pub mod lifecycle;
 pub mod limits;
 pub mod memory;
