@@ -55,6 +55,8 @@ errors! {
         TooLong = 0x0209 => "runtime: the time limit is longer than the host's clock can tell, or the host has no clock: use zero or no limit, see Clock::MAX",
         /// This thread has a frame of one of its interpreters open and would wait for itself.
         WouldDeadlock = 0x0208 => "runtime: this thread has a frame of an interpreter open and would wait for itself: return from it first",
+        /// This thread keeps others stopped.
+        Stopped = 0x020c => "runtime: this thread keeps others stopped: return from stop first",
     }
     wraps {
         /// The main interpreter could not be created.
@@ -79,6 +81,8 @@ errors! {
         InInterrupt = 0x0308 => "create: not allowed inside an interrupt handler: do it from a thread",
         /// The main interpreter is ending.
         MainEnding = 0x0309 => "create: the main interpreter is ending: nothing new can start",
+        /// This thread keeps others stopped.
+        Stopped = 0x030a => "create: this thread keeps others stopped: return from stop first",
     }
     wraps {
         /// The config is refused.
@@ -137,6 +141,8 @@ errors! {
         WrongThread = 0x050b => "attach: bound_to_thread is on in this interpreter's config and another thread was attached first: run it there",
         /// `always_new_thread` is on, and this thread is in the middle of another interpreter (SPEC C7).
         NeedsNewThread = 0x050c => "attach: always_new_thread is on in this interpreter's config and this thread is in the middle of another interpreter: run it on a thread of its own",
+        /// This thread keeps others stopped, and takes no other GIL meanwhile (SPEC G8).
+        Stopped = 0x050d => "attach: this thread keeps others stopped and takes no other GIL: return from stop first",
     }
 }
 
@@ -178,6 +184,8 @@ errors! {
         WouldDeadlock = 0x0607 => "end: this thread has a frame of the interpreter open and would wait for itself: return from it first",
         /// This thread has a thread state attached.
         AlreadyAttached = 0x0608 => "end: this thread has a thread state attached: do it inside detach",
+        /// This thread keeps others stopped.
+        Stopped = 0x0612 => "end: this thread keeps others stopped: return from stop first",
         /// An observer vetoed.
         Vetoed = 0x0609 => "end: an observer vetoed: ask its owner",
         /// Not created through this interface.
@@ -192,6 +200,22 @@ errors! {
         TooLong = 0x060f => "end: the time limit is longer than the host's clock can tell, or the host has no clock: use zero or no limit, see Clock::MAX",
         /// The low-level delete wants a cleared interpreter.
         NotCleared = 0x060e => "end: the interpreter must be cleared before it is deleted",
+    }
+}
+
+errors! {
+    /// Why the world was not stopped (SPEC G8). Nothing was stopped.
+    pub enum StopError {
+        /// This thread keeps an interpreter stopped already, or the world of another runtime.
+        WouldDeadlock = 0x1201 => "stop: this thread keeps an interpreter stopped already and would wait for itself: return from that stop first",
+        /// The runtime is not initialized.
+        NotRunning = 0x1202 => "stop: the runtime is not initialized, or finalized: there is nothing to stop",
+        /// Asked under a running token of this thread.
+        AlreadyAttached = 0x1203 => "stop: this thread has a thread state attached: use Attached::stop_all, or detach first",
+        /// Asked inside an interrupt handler.
+        InInterrupt = 0x1204 => "stop: not allowed inside an interrupt handler: do it from a thread",
+        /// The interpreter of the token is finalizing.
+        Finalizing = 0x1205 => "stop: the interpreter is finalizing: return from the thread",
     }
 }
 
@@ -382,6 +406,8 @@ pub enum Error {
     Attach(AttachError),
     /// See [`EndError`].
     End(EndError),
+    /// See [`StopError`].
+    Stop(StopError),
     /// See [`ResetError`].
     Reset(ResetError),
     /// See [`GuardError`].
@@ -433,7 +459,7 @@ macro_rules! umbrella {
 
 umbrella! {
     Config(ConfigError), Runtime(RuntimeError), Create(CreateError), Thread(ThreadError), Attach(AttachError),
-    End(EndError), Reset(ResetError), Guard(GuardError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
+    End(EndError), Stop(StopError), Reset(ResetError), Guard(GuardError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
     Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
 }
 

@@ -85,7 +85,7 @@ macro_rules! from_kernel {
 }
 
 from_kernel! {
-    Error, ConfigError, RuntimeError, CreateError, ThreadError, AttachError, EndError, ResetError, GuardError, LookupError, Interrupt,
+    Error, ConfigError, RuntimeError, CreateError, ThreadError, AttachError, EndError, StopError, ResetError, GuardError, LookupError, Interrupt,
     Refusal, GuestError, PendingError, HandleError, DeadlineError,
 }
 

@@ -21,7 +21,7 @@ macro_rules! converted {
 
 converted! {
     Config(ConfigError), Runtime(RuntimeError), Create(CreateError), Thread(ThreadError), Attach(AttachError),
-    End(EndError), Reset(ResetError), Guard(GuardError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
+    End(EndError), Stop(StopError), Reset(ResetError), Guard(GuardError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
     Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
 }
 

@@ -345,4 +345,13 @@ conformance! {
         each_interpreter_has_its_own_values
         a_dictionary_for_the_host
         an_edge_to_any_object_tells_its_family;
+    world:
+        a_stopped_interpreter_stands_still
+        who_stops_an_interpreter_takes_no_other_gil
+        a_stop_holds_under_a_shared_gil
+        what_is_asked_of_a_stopped_interpreter_waits
+        a_stopped_world_stands_still
+        who_stops_the_world_takes_no_gil
+        births_and_ends_wait_for_a_stopped_world
+        a_finalizing_interpreter_stops_nobody;
 }

@@ -28,6 +28,7 @@ fn table() -> Table {
         ThreadError,
         AttachError,
         EndError,
+        StopError,
         ResetError,
         GuardError,
         LookupError,

@@ -24,6 +24,9 @@ pub(crate) const COLLECT: u32 = 1 << 6;
 /// Something is raised in this thread state.
 pub(crate) const ASYNC: u32 = 1 << 8;
 
+/// The world is being stopped. Whoever waits detached stands still already, so this does not end a wait.
+pub(crate) const STOP: u32 = 1 << 9;
+
 /// The bits that end a blocked wait.
 pub(crate) const STOPS_WAIT: u32 = PENDING | ASYNC | INTERRUPT | DEADLINE | FINALIZING;
 

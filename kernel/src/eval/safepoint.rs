@@ -4,7 +4,7 @@
 
 use crate::{
     error::{DeadlineError, Interrupt},
-    eval::breaker::{ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, OWED, PENDING},
+    eval::breaker::{ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, OWED, PENDING, STOP},
     eval::pending::{MOST_PER_PASS, PendingCall},
     host::Host,
     thread::Attached,
@@ -29,6 +29,9 @@ impl<H: Host> Attached<'_, H> {
     #[cold]
     #[inline(never)]
     fn answer_breaker(&mut self) -> Result<(), Interrupt> {
+        if self.thread().breaker.take(STOP) != 0 {
+            self.pause();
+        }
         if self.thread().breaker.take(DROP_GIL) != 0 {
             let place = self.place();
             // SAFETY: [T1] the token proves that this thread holds the GIL through its place.

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+mod keep;
 mod policy;
 mod wait;
 
@@ -20,6 +21,7 @@ use crate::{
     sync::{AtomicPtr, AtomicU32, AtomicUsize, Cell, Ordering, fence, tally},
     thread::{
         Current,
+        session::Hold,
         slot::{Status, ThreadSlot},
     },
 };
@@ -43,8 +45,8 @@ pub struct GilStats {
 
 /// One GIL.
 ///
-/// Invariant [G1]: `held` is `Some` exactly while a thread is between `take` and `release`; only that thread
-/// touches `held`, `last`, `since` and `since_switch`.
+/// Invariant [G1]: `held` is `Some` exactly while a thread is between `take` and `release`, or `seize` and `let_off`; only that thread
+/// touches `held`, `last`, `since`, `since_switch` and `kept`.
 pub(crate) struct Gil<H: Host> {
     raw: H::Gil,
     held: Cell<Option<<H::Gil as RawGil>::Held>>,
@@ -67,6 +69,8 @@ pub(crate) struct Gil<H: Host> {
     /// Another number means that it is not known. Holder only.
     since: Cell<Option<<H::Clock as Clock>::Instant>>,
     since_switch: Cell<u32>,
+    /// What a frame still holds when it detaches: nothing, but where others are stopped. Holder only.
+    kept: Cell<Hold>,
 }
 
 /// The next release is a turn, whosever it is.
@@ -94,6 +98,7 @@ impl<H: Host> Gil<H> {
             credit_us: tally::AtomicU32::new(0),
             since: Cell::new(None),
             since_switch: Cell::new(0),
+            kept: Cell::new(Hold::Nothing),
         }
     }
 

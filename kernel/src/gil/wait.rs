@@ -33,7 +33,10 @@ use crate::{
     interpreter::InterpreterHead,
     runtime::Runtime,
     sync::{Ordering, fence},
-    thread::slot::{Status, ThreadSlot},
+    thread::{
+        session::Hold,
+        slot::{Status, ThreadSlot},
+    },
 };
 
 impl<H: Host> Gil<H> {
@@ -140,7 +143,7 @@ impl<H: Host> Gil<H> {
 
     /// Counts a turn, which answers whatever was asked by now: whether somebody had asked for it whose time had come. Holder
     /// only.
-    fn turn(&self) -> bool {
+    pub(super) fn turn(&self) -> bool {
         let asked = self.turns.load(Ordering::Relaxed) & ASKED != 0;
         // The carry takes `ASKED` down and counts in one step.
         let more = if asked { ASKED } else { ASKED + 1 };
@@ -165,6 +168,10 @@ impl<H: Host> Gil<H> {
     /// # Safety
     /// This thread holds this GIL through `me`, a thread state of `interpreter`.
     pub(crate) unsafe fn hand_over(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
+        // Who asked is still waiting when others may go on.
+        if self.keeps() != Hold::Nothing {
+            return;
+        }
         let early = !self.turn();
         if self.waiters.load(Ordering::Acquire) == 0 {
             return;

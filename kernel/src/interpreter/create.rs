@@ -76,8 +76,8 @@ impl<H: Host> Runtime<H> {
         if self.phase() != RuntimePhase::Running {
             return Err(CreateError::NotRunning);
         }
-        if Session::attached::<H>().is_some() {
-            return Err(CreateError::AlreadyAttached);
+        if let Some(hold) = Session::held::<H>() {
+            return Err(if hold.stops() { CreateError::Stopped } else { CreateError::AlreadyAttached });
         }
         config.validate_on::<H>()?;
         /// For an observer that panics.
@@ -143,7 +143,7 @@ impl<H: Host> Runtime<H> {
         // SAFETY: as in `build`.
         let interpreter = unsafe { &*slot };
         loop {
-            let listed = self.locked(|registry| {
+            let listed = self.locked_going(|registry| {
                 let main = registry.oldest().cast::<InterpreterSlot<H>>();
                 if !is_main {
                     // SAFETY: main is a slot of this runtime, or null before it is initialized.

@@ -14,7 +14,7 @@ use crate::{
     memory::Ledger,
     observe::{Event, Veto},
     runtime::Runtime,
-    thread::session::Session,
+    thread::session::{Hold, Session},
 };
 
 /// What an ender waits on.
@@ -145,6 +145,10 @@ impl<H: Host> Drop for Begun<'_, H> {
 
 /// An end from inside would wait for itself.
 pub(crate) fn refuse_own_frames<H: Host>(slot: &InterpreterSlot<H>) -> Result<(), EndError> {
+    let held = Session::held::<H>();
+    if held.is_some_and(Hold::stops) {
+        return Err(EndError::Stopped);
+    }
     let attached = Session::attached::<H>();
     if attached.is_some_and(|s| ptr::eq(s.interpreter.get(), &slot.head)) {
         return Err(EndError::Current);

@@ -235,6 +235,16 @@ impl InterpreterHead {
         }
     }
 
+    /// Sets breaker bits in every thread state. Under the runtime's lock.
+    pub(crate) fn break_quietly(&self, bits: u32) {
+        let mut at = self.threads.get();
+        // SAFETY: under the lock the list is stable and its slots are alive (type-stable memory).
+        while let Some(thread) = unsafe { at.as_ref() } {
+            thread.breaker.set(bits);
+            at = thread.next.get();
+        }
+    }
+
     /// Sets breaker bits in every thread state and wakes those that wait. Under the runtime's lock.
     ///
     /// Wakers are the host's and may panic, so everybody is told before the first is woken, and a panic does not keep
@@ -251,12 +261,7 @@ impl InterpreterHead {
                 }
             }
         }
-        let mut at = self.threads.get();
-        // SAFETY: under the lock the list is stable and its slots are alive (type-stable memory).
-        while let Some(thread) = unsafe { at.as_ref() } {
-            thread.breaker.set(bits);
-            at = thread.next.get();
-        }
+        self.break_quietly(bits);
         let mut wake = Wake(self.threads.get());
         // SAFETY: as above.
         while let Some(thread) = unsafe { wake.0.as_ref() } {

@@ -17,7 +17,7 @@ use crate::{
     interpreter::InterpreterHead,
     memory::Domain,
     sync::{AtomicUsize, Cell, Ordering},
-    thread::session::Session,
+    thread::session::{Hold, Session},
 };
 
 /// A count that gets here stays, and the object lives as long as its interpreter: a forgotten handle in a loop
@@ -241,7 +241,8 @@ impl ObjectHeader {
         let current = (interpreter.current)().cast::<Session>();
         // SAFETY: [S1] the slot's chain leads to open frames of this thread.
         let frame = unsafe { current.as_ref() };
-        let attached = frame.filter(|s| s.attached.get() && ptr::eq(s.interpreter.get(), interpreter));
+        let attached =
+            frame.filter(|s| s.hold.get() == Hold::Gil && ptr::eq(s.interpreter.get(), interpreter));
         // The count is looked at by the holder of the GIL only.
         if let Some(count) = attached.map(|_| this.count.get()).filter(|count| *count > 1) {
             if count < FOREVER {

@@ -65,7 +65,7 @@ pub unsafe fn thread_new<H: Host>(
 pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), AttachError> {
     // SAFETY: passed on.
     let place = unsafe { state.place(rt) };
-    if Session::attached::<H>().is_some() {
+    if Session::held::<H>().is_some() {
         return Err(rt.already_attached());
     }
     let activation = place.activate(state.generation)?;

@@ -34,8 +34,9 @@ impl<H: Host> Runtime<H> {
         if self.host().in_interrupt() {
             return Err(RuntimeError::InInterrupt);
         }
-        if Session::attached::<H>().is_some() {
-            return Err(RuntimeError::AlreadyAttached);
+        if let Some(hold) = Session::held::<H>() {
+            let stops = hold.stops();
+            return Err(if stops { RuntimeError::Stopped } else { RuntimeError::AlreadyAttached });
         }
         if patience.is_some_and(|patience| patience > <H::Clock as Clock>::MAX) {
             return Err(RuntimeError::TooLong);

@@ -10,6 +10,7 @@ mod lookup;
 mod phase;
 mod registry;
 mod size;
+mod world;
 
 pub use finalize::RuntimeLedger;
 pub use index::UniqueIndex;
@@ -45,6 +46,7 @@ pub struct Runtime<H: Host> {
     /// It falls to 0 under the lock only, by whoever delivers, and each release of the lock is
     /// followed by a look at it. So a kick waits for as long as the lock is held, and no longer.
     kicked: AtomicU32,
+    stops: world::Stops,
 }
 
 /// What [`Runtime::initialize`] found.
@@ -79,6 +81,7 @@ impl<H: Host> Runtime<H> {
                 observers: Observers::new(),
                 transit: TransitAccount::new(),
                 kicked: AtomicU32::new(0),
+                stops: world::Stops::new(),
             }
         }
     }
@@ -127,7 +130,7 @@ impl<H: Host> Runtime<H> {
         if self.phase() == RuntimePhase::Running {
             return already();
         }
-        if Session::attached::<H>().is_some() {
+        if Session::held::<H>().is_some() {
             return Err(RuntimeError::AlreadyAttached);
         }
         let before = match self.phase.begin_initialize() {
@@ -154,11 +157,15 @@ impl<H: Host> Runtime<H> {
         Ok(Initialized::Now(id))
     }
 
-    /// Why a thread that has a thread state attached is refused another: a handler that interrupted such a
+    /// Why a thread that holds a GIL is refused another: a handler that interrupted such a
     /// thread is told about the handler, whatever it interrupted.
     #[cold]
     pub(crate) fn already_attached(&self) -> AttachError {
-        if self.host.in_interrupt() { AttachError::InInterrupt } else { AttachError::AlreadyAttached }
+        match Session::held::<H>() {
+            _ if self.host.in_interrupt() => AttachError::InInterrupt,
+            Some(hold) if hold.stops() => AttachError::Stopped,
+            _ => AttachError::AlreadyAttached,
+        }
     }
 
     /// The lock order says: no GIL is taken under the runtime's lock.

@@ -151,6 +151,11 @@ impl Registry {
         self.interpreters = slot;
     }
 
+    /// The newest slot that was allocated. Those before it follow by `next_slot`, which stays as it is while the runtime lives.
+    pub(crate) fn newest_slot(&self) -> *mut InterpreterHead {
+        self.interpreters
+    }
+
     /// The slot waits for its next interpreter.
     pub(crate) fn free_interpreter_slot(&mut self, slot: *mut InterpreterHead) {
         // SAFETY: the slot belongs to this runtime.

@@ -12,7 +12,12 @@ use crate::{
     interpreter::{InterpreterId, InterpreterSlot},
     memory::{AllocCause, AllocError, Domain, LimitError, MemoryLimits, Usage},
     runtime::Runtime,
-    thread::{ThreadState, place::Place, session::Session, slot::ThreadSlot},
+    thread::{
+        ThreadState,
+        place::Place,
+        session::{Hold, Session},
+        slot::ThreadSlot,
+    },
 };
 
 /// Invariant in `'i`: no brand can be turned into another.
@@ -129,7 +134,8 @@ impl<'i, H: Host> Attached<'i, H> {
     /// ever holds two.
     ///
     /// # Errors
-    /// As for [`ThreadState::attach`]; `Finalizing` also where this interpreter is.
+    /// As for [`ThreadState::attach`]; `Finalizing` also where this interpreter is; `Stopped` inside [`stop`](Self::stop) of
+    /// an interpreter under another GIL.
     pub fn enter<R>(
         &mut self,
         other: &mut ThreadState<'_, H>,
@@ -140,8 +146,12 @@ impl<'i, H: Host> Attached<'i, H> {
         }
         let to = other.place();
         // First: only an activation keeps the other's slot from its next tenant, and so its GIL what it is.
-        let activation = to.activate(other.generation())?;
-        if !ptr::eq(to.interpreter.gil(), self.slot().gil()) {
+        let own = self.slot().gil();
+        let activation = match own.keeps() {
+            Hold::Nothing => to.activate(other.generation())?,
+            _ => to.activate_under(own, other.generation())?,
+        };
+        if !ptr::eq(to.interpreter.gil(), own) {
             return self.detach(|| to.run(activation, f));
         }
         if to.interpreter.head.word.is_finalizing() {

@@ -6,6 +6,7 @@ pub(crate) mod place;
 pub(crate) mod session;
 pub(crate) mod slot;
 mod state;
+mod stop;
 pub(crate) mod wait;
 
 pub use attached::Attached;

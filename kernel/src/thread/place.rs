@@ -7,6 +7,7 @@ use core::{mem, ptr};
 use crate::{
     error::AttachError,
     eval::breaker::OWED,
+    gil::Gil,
     host::Host,
     interpreter::{
         Bound, InterpreterSlot, end, retire,
@@ -16,7 +17,7 @@ use crate::{
     sync::{Ordering, fence},
     thread::{
         Attached,
-        session::Session,
+        session::{Hold, Session},
         slot::{Status, ThreadSlot},
     },
 };
@@ -79,6 +80,33 @@ impl<'rt, H: Host> Place<'rt, H> {
             return Err(AttachError::Ended);
         }
         Err(self.refusal(entered, generation))
+    }
+
+    /// As [`activate`](Self::activate), for a thread that keeps `gil` and may take no other.
+    ///
+    /// Under the lock, under which thread states die: so the count is not by mistake the last one of another interpreter,
+    /// whose end would be left to this thread.
+    #[cold]
+    pub(crate) fn activate_under(
+        self,
+        gil: &Gil<H>,
+        generation: u32,
+    ) -> Result<Activation<'rt, H>, AttachError> {
+        if self.rt.host().in_interrupt() {
+            return Err(AttachError::InInterrupt);
+        }
+        self.rt.locked(|_| {
+            if self.thread.generation() != generation {
+                return Err(AttachError::Ended);
+            }
+            if !ptr::eq(self.interpreter.gil(), gil) {
+                return Err(AttachError::Stopped);
+            }
+            match self.interpreter.head.word.activate() {
+                Activate::Entered => Ok(Activation(self)),
+                refused => Err(self.refusal(refused, generation)),
+            }
+        })
     }
 
     #[cold]
@@ -163,6 +191,12 @@ impl<'rt, H: Host> Place<'rt, H> {
     #[inline]
     pub(crate) fn take_gil_back(self) {
         self.interpreter.gil().take(self.rt, self.thread, &self.interpreter.head);
+        self.look_around();
+    }
+
+    /// What happened while the token was lent. Holder only.
+    #[inline]
+    fn look_around(self) {
         self.notice_finalizing();
         if self.interpreter.head.take_untold() {
             self.thread.breaker.set(OWED);
@@ -185,7 +219,8 @@ impl<'rt, H: Host> Place<'rt, H> {
         unsafe { self.interpreter.gil().release(self.thread) }
     }
 
-    /// Lets the GIL go while `f` runs, and takes it back, with the token of `session` lent.
+    /// Lets the GIL go while `f` runs, and takes it back, with the token of `session` lent. Where others are stopped it
+    /// keeps the GIL.
     ///
     /// # Safety
     /// This thread holds the GIL through this place, attached by `session`.
@@ -195,8 +230,11 @@ impl<'rt, H: Host> Place<'rt, H> {
         impl<H: Host> Drop for Back<'_, '_, H> {
             #[inline]
             fn drop(&mut self) {
-                let _attached = Attach(self.1, self.2);
-                self.0.take_gil_back();
+                let attach = Attach(self.1, self.2);
+                match attach.0.hold.get() {
+                    Hold::Nothing => self.0.take_gil_back(),
+                    _ => self.0.look_around(),
+                }
             }
         }
         /// The GIL is there, also where the host panicked when it was taken.
@@ -204,13 +242,16 @@ impl<'rt, H: Host> Place<'rt, H> {
         impl Drop for Attach<'_> {
             #[inline]
             fn drop(&mut self) {
-                self.0.attached.set(true);
+                self.0.hold.set(Hold::Gil);
                 self.0.lent.set(self.1);
             }
         }
         let back = Back(self, session, session.lent.replace(true));
-        session.attached.set(false);
-        self.drop_gil(Status::Suspended);
+        let keeps = self.interpreter.gil().keeps();
+        session.hold.set(keeps);
+        if keeps == Hold::Nothing {
+            self.drop_gil(Status::Suspended);
+        }
         let answer = f();
         drop(back);
         answer
@@ -272,12 +313,12 @@ impl<'rt, H: Host> Place<'rt, H> {
                 // SAFETY: [T1] this thread holds the GIL that both interpreters use.
                 unsafe { interpreter.gil().rename(thread, &interpreter.head) };
                 self.0.notice_finalizing();
-                self.1.attached.set(true);
+                self.1.hold.set(Hold::Gil);
                 self.1.lent.set(self.2);
             }
         }
         let back = Back(outer, session, session.lent.replace(true), self.thread);
-        session.attached.set(false);
+        session.hold.set(Hold::Nothing);
         outer.thread.set_status(Status::Suspended);
         // SAFETY: [T1] as above.
         unsafe { self.interpreter.gil().rename(self.thread, &self.interpreter.head) };
@@ -294,7 +335,7 @@ impl<'rt, H: Host> Place<'rt, H> {
         generation: u32,
         f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
     ) -> Result<R, AttachError> {
-        if Session::attached::<H>().is_some() {
+        if Session::held::<H>().is_some() {
             return Err(self.rt.already_attached());
         }
         self.run(self.activate(generation)?, f)

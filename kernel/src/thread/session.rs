@@ -11,20 +11,41 @@ use core::ptr;
 use crate::{
     host::{CurrentSlot, Host},
     interpreter::InterpreterHead,
+    runtime::Runtime,
     sync::{Cell, slot_word},
     thread::{place::Place, slot::ThreadSlot},
 };
 
+/// What this thread holds through a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Nothing: another thread state may be attached.
+    Nothing,
+    /// The GIL, with the thread state attached.
+    Gil,
+    /// The GIL, with the thread state detached inside `Attached::stop`.
+    Kept,
+    /// Every GIL of the runtime: inside `stop_all`, with nothing attached.
+    World,
+}
+
+impl Hold {
+    /// It keeps others stopped, so this thread takes no other GIL.
+    pub(crate) fn stops(self) -> bool {
+        matches!(self, Hold::Kept | Hold::World)
+    }
+}
+
 pub(crate) struct Session {
     pub(crate) thread: Cell<*const ThreadSlot>,
+    /// Null, as `thread`, where `hold` is `World` and no thread state is detached there.
     pub(crate) interpreter: Cell<*const InterpreterHead>,
     /// The runtime, which the frame borrows.
     pub(crate) runtime: Cell<*const ()>,
     /// The address of the GIL it runs under: equal addresses mean one GIL and one host type.
     pub(crate) gil: Cell<*const ()>,
     pub(crate) prev: Cell<*const Session>,
-    /// This thread holds the GIL of `interpreter` through `thread`.
-    pub(crate) attached: Cell<bool>,
+    pub(crate) hold: Cell<Hold>,
     /// The token's `&mut` is borrowed by a lending call, so another token may be opened on this thread.
     pub(crate) lent: Cell<bool>,
 }
@@ -38,7 +59,7 @@ impl Session {
                 runtime: Cell::new(ptr::null()),
                 gil: Cell::new(ptr::null()),
                 prev: Cell::new(ptr::null()),
-                attached: Cell::new(false),
+                hold: Cell::new(Hold::Nothing),
                 lent: Cell::new(false),
             }
         }
@@ -57,7 +78,13 @@ impl Session {
     /// The innermost frame, if its thread state is attached at this moment.
     #[inline]
     pub(crate) fn attached<'a, H: Host>() -> Option<&'a Session> {
-        Self::current::<H>().filter(|s| s.attached.get())
+        Self::current::<H>().filter(|s| s.hold.get() == Hold::Gil)
+    }
+
+    /// What this thread holds, if anything: it may take no GIL then.
+    #[inline]
+    pub(crate) fn held<H: Host>() -> Option<Hold> {
+        Self::current::<H>().map(|s| s.hold.get()).filter(|hold| *hold != Hold::Nothing)
     }
 
     /// Makes this record the innermost frame.
@@ -71,8 +98,20 @@ impl Session {
         self.interpreter.set(ptr::from_ref(place.interpreter).cast());
         self.runtime.set(ptr::from_ref(place.rt).cast());
         self.gil.set(ptr::from_ref(place.interpreter.gil()).cast());
-        self.attached.set(true);
+        self.hold.set(Hold::Gil);
         self.lent.set(false);
+        self.prev.set(H::Slot::get().cast());
+        // SAFETY: the kernel writes its own slot.
+        unsafe { H::Slot::set(ptr::from_ref(self).cast()) }
+    }
+
+    /// Makes this record the innermost frame: one without a thread state, of a thread that holds every GIL of `rt`.
+    ///
+    /// # Safety
+    /// As for [`open`](Self::open).
+    pub(crate) unsafe fn open_world<H: Host>(&self, rt: &Runtime<H>) {
+        self.runtime.set(ptr::from_ref(rt).cast());
+        self.hold.set(Hold::World);
         self.prev.set(H::Slot::get().cast());
         // SAFETY: the kernel writes its own slot.
         unsafe { H::Slot::set(ptr::from_ref(self).cast()) }
@@ -81,7 +120,7 @@ impl Session {
     /// Takes this record, the innermost, out of the chain.
     #[inline]
     pub(crate) fn close<H: Host>(&self) {
-        self.attached.set(false);
+        self.hold.set(Hold::Nothing);
         // SAFETY: the kernel writes its own slot; `prev` was in it when this record was opened, and frames
         // close in reverse order.
         unsafe { H::Slot::set(self.prev.get().cast()) }

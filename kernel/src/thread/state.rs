@@ -12,7 +12,7 @@ use crate::{
     thread::{
         Attached,
         place::Place,
-        session::Session,
+        session::{Hold, Session},
         slot::{Status, ThreadSlot, ThreadWhence},
     },
 };
@@ -189,8 +189,8 @@ impl<H: Host> Runtime<H> {
         f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
     ) -> Result<R, AttachError> {
         let Some(open) = Session::find::<H>(&raw const interpreter.head) else {
-            if Session::attached::<H>().is_some() {
-                return Err(AttachError::AlreadyAttached);
+            if Session::held::<H>().is_some() {
+                return Err(self.already_attached());
             }
             let mut state = self.new_thread(id, ThreadWhence::Exec)?;
             return state.attach(f);
@@ -199,7 +199,7 @@ impl<H: Host> Runtime<H> {
         let thread = unsafe { &*open.thread.get() };
         let place = Place { rt: self, interpreter, thread };
         let innermost = Session::current::<H>().is_some_and(|current| core::ptr::eq(current, open));
-        let kept = open.attached.get();
+        let kept = open.hold.get() != Hold::Nothing;
         if kept && !(innermost && open.lent.get()) {
             return Err(AttachError::AlreadyAttached);
         }

@@ -19,3 +19,4 @@ mod raw;
 mod registry;
 mod reset;
 mod threads;
+mod world;

@@ -28,3 +28,4 @@ pub mod small_limits;
 pub mod swap;
 pub mod thread_states;
 pub mod values;
+pub mod world;
