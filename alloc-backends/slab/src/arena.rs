@@ -1,4 +1,4 @@
-//! An arena: pages in one block of the raw domain, its header behind them.
+//! An arena: pages in one block of the raw domain, its header behind that of the first page.
 
 #![allow(unsafe_code)]
 
@@ -6,7 +6,7 @@ use core::{alloc::Layout, ptr, ptr::NonNull};
 
 use crate::page::{Page, Role, header_address};
 
-/// Invariant [H1]: an arena that a list leads to lies at the end of a block that was taken from the raw domain with
+/// Invariant [H1]: an arena that a list leads to lies in a block that was taken from the raw domain with
 /// [`layout`](Arena::layout) and not given back; so do its pages.
 #[repr(C, align(16))]
 pub(crate) struct Arena {
@@ -33,9 +33,10 @@ impl Arena {
     /// `base` is a block of the caller's, aligned to `page`, of `bytes` bytes: several pages, or part of one that has
     /// room for both headers.
     pub(crate) unsafe fn begin(base: NonNull<u8>, bytes: usize, page: usize) -> *mut Arena {
-        // SAFETY: the end of the block is aligned as the arena is, and the block larger than the header.
+        // SAFETY: the block has room for the headers of a page and of the arena, which are aligned alike.
         unsafe {
-            let arena = base.add(bytes - size_of::<Arena>()).cast::<Arena>();
+            let first = base.as_ptr().with_addr(header_address(page, base.addr().get())).cast::<Page>();
+            let arena = first.add(1).cast::<Arena>();
             arena.write(Arena {
                 prev: ptr::null_mut(),
                 next: ptr::null_mut(),
@@ -48,7 +49,7 @@ impl Arena {
                 begun: 0,
                 used: 0,
             });
-            arena.as_ptr()
+            arena
         }
     }
 
@@ -90,9 +91,7 @@ impl Arena {
             let n = (*arena).begun;
             (*arena).begun += 1;
             let taken = Self::page(arena, n, page);
-            let base = (*arena).base.as_ptr().addr() + n as usize * page;
-            let last = n + 1 == (*arena).pages;
-            let end = if last { arena.addr() } else { base + page };
+            let end = (*arena).base.addr().get() + (*arena).bytes.min((n as usize + 1) * page);
             taken.write(Page { arena, end: (end - taken.addr()) as u32, role: Role::Idle, ..Page::none() });
             taken
         }

@@ -9,31 +9,34 @@ use archipelago_kernel::{
     memory::{AllocCause, RawDomain},
 };
 
-use crate::{
-    arena::Arena,
-    heap::{SlabHeap, shortest_arena},
-};
+use crate::{arena::Arena, heap::SlabHeap};
 
 /// The largest arena.
 const LARGEST_ARENA: usize = 1 << 20;
 
 impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, KEEP, CLASSES> {
-    /// The bytes of the next arena: an eighth of what there is.
-    pub(crate) fn next_arena(&self) -> usize {
+    /// The bytes of the next arena, which is to serve this class: an eighth of what there is.
+    pub(crate) fn next_arena(&self, class: usize) -> usize {
         match self.bytes {
-            0 => shortest_arena(PAGE),
+            0 => Self::shortest_arena(class),
             bytes => (bytes / 8 / PAGE * PAGE).clamp(PAGE, LARGEST_ARENA.max(PAGE)),
         }
     }
 
-    /// An arena with a page to take: one that is in use, or one that was kept.
-    pub(crate) fn open_arena(&mut self) -> Option<*mut Arena> {
-        if self.open.is_null() {
-            let kept = self.reserve.take()?;
-            // SAFETY: [H1]; what was kept is in no list.
-            unsafe { self.reopen(kept) };
+    /// An arena of so many bytes at least with a page to take: one that is in use, or one that was kept.
+    pub(crate) fn open_arena(&mut self, least: usize) -> Option<*mut Arena> {
+        let mut arena = self.open;
+        // SAFETY: [H1].
+        while let Some(header) = unsafe { arena.as_ref() } {
+            if header.bytes >= least {
+                return Some(arena);
+            }
+            arena = header.next_open;
         }
-        Some(self.open)
+        let kept = self.reserve.take(least)?;
+        // SAFETY: [H1]; what was kept is in no list.
+        unsafe { self.reopen(kept) };
+        Some(kept)
     }
 
     /// Takes an arena from the raw domain.

@@ -1,4 +1,4 @@
-//! Size classes: one for requests of no bytes, 32 in steps of 16 bytes to 512, and 8 in steps of a quarter to 2048.
+//! Size classes: one for requests of no bytes, 32 in steps of 16 bytes to 512, and 16 in steps of a quarter to 8192.
 
 use core::alloc::Layout;
 
@@ -10,26 +10,35 @@ const LAST_EVEN: usize = 32;
 const EVEN: usize = LAST_EVEN * GRAIN;
 
 /// The largest number of classes.
-pub(crate) const MOST_CLASSES: usize = LAST_EVEN + 1 + 8;
+pub(crate) const MOST_CLASSES: usize = LAST_EVEN + 1 + 16;
 
-/// The class that serves so many bytes, if one of the even ones does.
-#[inline]
-pub(crate) fn even_class(layout: Layout, classes: usize) -> Option<usize> {
-    let class = layout.size().wrapping_add(GRAIN - 1) / GRAIN;
-    (class <= LAST_EVEN && class < classes && layout.align() <= GRAIN).then_some(class)
-}
+/// Sizes above [`EVEN`] whose classes are the same lie in one step.
+const STEP: usize = 128;
+
+/// The class of each step.
+const CLASS_OF_STEP: [u8; served(MOST_CLASSES - 1) / STEP] = {
+    let (mut classes, mut step, mut class) = ([0; _], 0, 0);
+    while step < classes.len() {
+        while served(class) < (step + 1) * STEP {
+            class += 1;
+        }
+        classes[step] = class as u8;
+        step += 1;
+    }
+    classes
+};
 
 /// The one of so many classes that serves `layout`, if one does.
+#[inline]
 pub(crate) fn class_of(layout: Layout, classes: usize) -> Option<usize> {
+    let size = layout.size();
     if !has_class(layout, classes) {
-        return None;
+        None
+    } else if size <= EVEN {
+        Some(size.div_ceil(GRAIN))
+    } else {
+        CLASS_OF_STEP.get((size - 1) / STEP).map(|class| usize::from(*class))
     }
-    even_class(layout, classes).or_else(|| {
-        let last = layout.size() - 1;
-        let quarter = last.ilog2() - 2;
-        let octave = (last.ilog2() - EVEN.ilog2()) as usize;
-        Some(LAST_EVEN + 1 + octave * 4 + (last >> quarter) - 4)
-    })
 }
 
 /// Whether one of so many classes serves `layout`.
@@ -58,14 +67,14 @@ mod tests {
 
     #[test]
     fn every_size_has_the_smallest_class_that_serves_it() {
-        for size in 0..=2100 {
+        for size in 0..=8300 {
             let layout = Layout::from_size_align(size, 8).unwrap();
             let smallest = (0..MOST_CLASSES).find(|class| size <= served(*class));
             assert_eq!(class_of(layout, MOST_CLASSES), smallest, "{size}");
             assert_eq!(class_of(layout, 9), smallest.filter(|class| *class < 9), "{size}");
             assert_eq!(has_class(layout, MOST_CLASSES), smallest.is_some());
         }
-        assert_eq!([33, 36, 37, 40].map(served), [640, 1024, 1280, 2048]);
+        assert_eq!([33, 36, 37, 40, 48].map(served), [640, 1024, 1280, 2048, 8192]);
         assert!((0..MOST_CLASSES).all(|class| block_size(class).is_multiple_of(GRAIN)));
     }
 }

@@ -11,7 +11,7 @@ use archipelago_kernel::{
 
 use crate::{
     arena::Arena,
-    class::{MOST_CLASSES, block_size, class_of, even_class, has_class, served},
+    class::{MOST_CLASSES, block_size, class_of, has_class, served},
     inspect,
     large::LargeBlocks,
     page::{Block, Page, header_address, page_overhead},
@@ -19,18 +19,13 @@ use crate::{
     table::Table,
 };
 
-/// Of the bytes that a heap keeps for later so small a part is spare large blocks.
-const SPARE_SHARE: usize = 128;
-
 /// The first arena: less than a page, where pages are large.
-pub(crate) const fn shortest_arena(page: usize) -> usize {
-    if page < 4096 { page } else { 4096 }
-}
+const FIRST_ARENA: usize = 4096;
 
 /// A heap of size classes: see the crate's documentation.
 ///
 pub struct SlabHeap<const PAGE: usize, const KEEP: usize, const CLASSES: usize = 41> {
-    pub(crate) table: Table<CLASSES, KEEP>,
+    pub(crate) table: Table<CLASSES>,
     /// All arenas, and those with a page to take.
     pub(crate) arenas: *mut Arena,
     pub(crate) open: *mut Arena,
@@ -47,13 +42,20 @@ unsafe impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> Send
 }
 
 impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, KEEP, CLASSES> {
-    /// The shortest page has room for the headers and a block of every class.
+    /// A page has room for the headers and a block of every class.
     const PARAMETERS_ARE_POSSIBLE: () = assert!(
         PAGE.is_power_of_two()
             && PAGE <= 65536
             && CLASSES <= MOST_CLASSES
-            && page_overhead(PAGE) + size_of::<Arena>() + block_size(CLASSES - 1) <= shortest_arena(PAGE)
+            && Self::shortest_arena(CLASSES - 1) <= PAGE
     );
+
+    /// Bytes of the shortest arena that serves a class.
+    pub(crate) const fn shortest_arena(class: usize) -> usize {
+        let first = if PAGE < FIRST_ARENA { PAGE } else { FIRST_ARENA };
+        let needed = page_overhead(PAGE) + size_of::<Arena>() + block_size(class);
+        if needed > first { needed } else { first }
+    }
 
     /// A heap that owns nothing yet.
     pub fn new() -> Self {
@@ -105,14 +107,6 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
         }
     }
 
-    /// Gives large blocks back that were kept.
-    pub(crate) fn return_spares<R: RawAlloc>(&mut self, raw: RawDomain<'_, R>) {
-        if let Some(spares) = self.table.spares() {
-            // SAFETY: [H5]: they came from this domain.
-            unsafe { LargeBlocks::return_spares(raw, spares) };
-        }
-    }
-
     #[cold]
     #[inline(never)]
     fn allocate_large<R: RawAlloc>(
@@ -120,10 +114,10 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
         raw: RawDomain<'_, R>,
         layout: Layout,
     ) -> Result<NonNull<[u8]>, AllocCause> {
-        let block = match self.large.allocate(raw, layout, self.table.spares()) {
+        let block = match self.large.allocate(raw, layout) {
             Err(AllocCause::Exhausted) => {
                 self.give_back(raw);
-                self.large.allocate(raw, layout, None)?
+                self.large.allocate(raw, layout)?
             }
             answer => answer?,
         };
@@ -149,7 +143,7 @@ unsafe impl<R: RawAlloc, const PAGE: usize, const KEEP: usize, const CLASSES: us
 
     #[inline]
     fn allocate_at_hand(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let page = self.table.page(even_class(layout, CLASSES)?);
+        let page = self.table.page(class_of(layout, CLASSES)?);
         // SAFETY: [H3]; `NO_PAGE` has no block.
         unsafe {
             let block = (*page).free;
@@ -188,7 +182,7 @@ unsafe impl<R: RawAlloc, const PAGE: usize, const KEEP: usize, const CLASSES: us
                 return;
             }
             if !has_class(layout, CLASSES) {
-                return self.large.deallocate(raw, block, layout, self.table.spares(), KEEP / SPARE_SHARE);
+                return self.large.deallocate(raw, block, layout);
             }
             let block = block.as_ptr().cast::<Block>();
             let page = Self::page_of(block);
@@ -228,7 +222,6 @@ unsafe impl<R: RawAlloc, const PAGE: usize, const KEEP: usize, const CLASSES: us
                 arena = next;
             }
             self.large.sweep(raw);
-            self.return_spares(raw);
             self.table.end(raw);
         }
         *self = Self::new();

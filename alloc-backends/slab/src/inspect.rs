@@ -14,9 +14,6 @@ pub(crate) fn blocks<const PAGE: usize, const KEEP: usize, const CLASSES: usize>
     heap: &SlabHeap<PAGE, KEEP, CLASSES>,
 ) -> Result<usize, &'static str> {
     let (mut live, mut bytes, mut pages) = (heap.large.count().ok_or("the list of large blocks")?, 0, 0);
-    if !heap.table.has_sound_spares() {
-        return Err("the spare large blocks: something wrote into a freed block");
-    }
     let mut arena = heap.arenas;
     // SAFETY: [H1]: arenas and the pages they began are there; whether the rest holds is what is looked at.
     unsafe {
@@ -69,7 +66,7 @@ unsafe fn page_blocks(page: *mut Page, bytes: usize) -> Result<usize, &'static s
                 return Err("a free list: something wrote into a freed block");
             }
             let offset = address - page.addr();
-            let place = offset.checked_sub(size_of::<Page>()).filter(|place| place.is_multiple_of(size));
+            let place = offset.checked_sub(Page::first(page)).filter(|place| place.is_multiple_of(size));
             if place.is_none() || offset >= (*page).fresh as usize {
                 return Err("a free block's address: something wrote into a freed block");
             }

@@ -9,22 +9,15 @@ use archipelago_kernel::{
     memory::{AllocCause, RawDomain},
 };
 
-use crate::spares::Spares;
-
 /// In front of every large block.
-#[repr(C, align(16))]
-pub(crate) struct Header {
+struct Header {
     prev: *mut Header,
-    pub(crate) next: *mut Header,
-    /// The whole block as it was taken, this header included.
-    pub(crate) whole: Layout,
+    next: *mut Header,
+    /// The whole block, this header included.
+    whole: Layout,
 }
 
-/// The alignment of blocks for which no more is asked.
-pub(crate) const ALIGN: usize = align_of::<Header>();
-
-/// Invariant [H4]: the list holds exactly the large blocks that are live, each with the layout it was taken with, which
-/// is as long as what it serves at least.
+/// Invariant [H4]: the list holds exactly the large blocks that are live, each with the layout it was taken with.
 pub(crate) struct LargeBlocks {
     first: *mut Header,
 }
@@ -43,18 +36,12 @@ impl LargeBlocks {
         &mut self,
         raw: RawDomain<'_, R>,
         layout: Layout,
-        spares: Option<&mut Spares>,
     ) -> Result<NonNull<u8>, AllocCause> {
         let (whole, offset) = plan(layout)?;
-        let spare = spares.filter(|_| whole.align() == ALIGN).and_then(|spares| spares.take(whole.size()));
-        // SAFETY: [H5] a spare one is nobody's, and has a header. A fresh one is larger than a header and aligned for one; [H4]
-        // for the neighbour.
+        let block = raw.take(whole)?;
+        let header = block.cast::<Header>().as_ptr();
+        // SAFETY: the block is fresh, and larger than a header and aligned for one; [H4] for the neighbour.
         unsafe {
-            let (block, whole) = match spare {
-                Some(header) => (NonNull::new_unchecked(header.cast::<u8>()), (*header).whole),
-                None => (raw.take(whole)?, whole),
-            };
-            let header = block.cast::<Header>().as_ptr();
             header.write(Header { prev: ptr::null_mut(), next: self.first, whole });
             if let Some(next) = self.first.as_mut() {
                 next.prev = header;
@@ -71,10 +58,8 @@ impl LargeBlocks {
         raw: RawDomain<'_, R>,
         block: NonNull<u8>,
         layout: Layout,
-        spares: Option<&mut Spares>,
-        most: usize,
     ) {
-        let Ok((_, offset)) = plan(layout) else { return };
+        let Ok((whole, offset)) = plan(layout) else { return };
         // SAFETY: [H4] the header lies in front of the block, and its neighbours are live.
         unsafe {
             let start = block.sub(offset);
@@ -86,10 +71,7 @@ impl LargeBlocks {
             if let Some(next) = (*header).next.as_mut() {
                 next.prev = (*header).prev;
             }
-            let is_kept = spares.is_some_and(|spares| spares.keep(header, most));
-            if !is_kept {
-                raw.deallocate(start, (*header).whole);
-            }
+            raw.deallocate(start, whole);
         }
     }
 
@@ -103,17 +85,12 @@ impl LargeBlocks {
         old: Layout,
         new: Layout,
     ) -> Result<(), AllocCause> {
-        let ((_, offset), (to, _)) = (plan(old)?, plan(new)?);
+        let ((from, offset), (to, _)) = (plan(old)?, plan(new)?);
         // SAFETY: [H4]; one alignment, so one offset.
         unsafe {
             let start = block.sub(offset);
-            let header = start.cast::<Header>().as_ptr();
-            let from = (*header).whole;
-            // One that was spare may be long enough, and is not cut.
-            if to.size() > from.size() || to.size() < from.size() / 2 {
-                raw.resize(start, from, to)?;
-                (*header).whole = to;
-            }
+            raw.resize(start, from, to)?;
+            (*start.cast::<Header>().as_ptr()).whole = to;
         }
         Ok(())
     }
@@ -130,17 +107,6 @@ impl LargeBlocks {
                 self.first = next;
                 raw.deallocate(start.cast(), whole);
             }
-        }
-    }
-
-    /// Gives the spare ones back.
-    ///
-    /// # Safety
-    /// `raw` is the domain they came from.
-    pub(crate) unsafe fn return_spares<R: RawAlloc>(raw: RawDomain<'_, R>, spares: &mut Spares) {
-        while let Some(header) = spares.take_any() {
-            // SAFETY: [H5].
-            unsafe { raw.deallocate(NonNull::new_unchecked(header.cast()), (*header).whole) };
         }
     }
 

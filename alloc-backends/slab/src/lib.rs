@@ -10,13 +10,12 @@ mod large;
 mod page;
 mod pages;
 mod reserve;
-mod spares;
 mod table;
 
 pub use heap::SlabHeap;
 
 /// For hosts with an operating system below.
-pub type UsualHeap = SlabHeap<16384, { 8 << 20 }>;
+pub type UsualHeap = SlabHeap<65536, { 8 << 20 }, 49>;
 
 /// For microcontrollers: small pages, few classes, and nothing is kept.
 pub type SmallHeap = SlabHeap<512, 0, 9>;

@@ -1,8 +1,8 @@
 //! A page: blocks of one class, and the list of those that are free.
 //!
 //! ```text
-//! base (aligned to PAGE)   header                      first                      fresh            end
-//! | unused, by colour      | Page                      | blocks that were used    | never used     | (arena header)
+//! base (aligned to PAGE)   header                       first                      fresh            end
+//! | unused, by colour      | Page (and Arena, if first) | blocks that were used    | never used     |
 //! ```
 //!
 //! Headers of neighbouring pages lie at different offsets ("colours"): at the same offset of every page they would all
@@ -93,14 +93,26 @@ impl Page {
         }
     }
 
+    /// The offset of the first block: behind the header, and the arena's where the page is its first.
+    ///
+    /// # Safety
+    /// `page` is the header of a page.
+    pub(crate) unsafe fn first(page: *mut Page) -> usize {
+        // SAFETY: the header is the page's; nothing is read behind it.
+        unsafe {
+            let leads = (*page).arena == page.wrapping_add(1).cast();
+            size_of::<Page>() + if leads { size_of::<Arena>() } else { 0 }
+        }
+    }
+
     /// Makes the page one of `class`, with nothing used yet.
     ///
     /// # Safety
     /// `page` is the header of a page that is taken out of its arena; its `arena` and `end` stand.
     pub(crate) unsafe fn begin(page: *mut Page, class: usize) {
-        let first = size_of::<Page>() as u32;
         // SAFETY: the header is the caller's.
         unsafe {
+            let first = Self::first(page) as u32;
             let capacity = ((*page).end - first) / block_size(class) as u32;
             (*page).free = ptr::null_mut();
             (*page).until = 0;
@@ -138,7 +150,7 @@ impl Page {
     /// `page` is a page in use.
     pub(crate) unsafe fn used(page: *mut Page) -> usize {
         // SAFETY: the header is the page's.
-        unsafe { ((*page).fresh as usize - size_of::<Page>()) / block_size((*page).class.into()) }
+        unsafe { ((*page).fresh as usize - Self::first(page)) / block_size((*page).class.into()) }
     }
 
     /// Live blocks. On a current page they are not counted, but found.

@@ -11,7 +11,7 @@ use archipelago_kernel::{
 
 use crate::{
     arena::Arena,
-    heap::{SlabHeap, shortest_arena},
+    heap::SlabHeap,
     page::{ALONE, Page, Role},
     table::no_page,
 };
@@ -122,11 +122,12 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
         raw: RawDomain<'_, R>,
         class: usize,
     ) -> Result<*mut Page, AllocCause> {
-        let (mut may_give_back, mut bytes) = (true, self.next_arena());
+        let shortest = Self::shortest_arena(class);
+        let (mut may_give_back, mut bytes) = (true, self.next_arena(class));
         loop {
             // Each time: it goes back with the last arena.
             self.table.begin(raw)?;
-            if let Some(arena) = self.open_arena() {
+            if let Some(arena) = self.open_arena(shortest) {
                 // SAFETY: [H1]; the arena is open.
                 unsafe {
                     let page = Arena::take(arena, PAGE);
@@ -144,7 +145,7 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
                     self.give_back(raw);
                 }
                 Err(AllocCause::Exhausted) if bytes > PAGE => bytes = (bytes / 2).next_multiple_of(PAGE),
-                Err(AllocCause::Exhausted) if bytes > shortest_arena(PAGE) => bytes = shortest_arena(PAGE),
+                Err(AllocCause::Exhausted) if bytes > shortest => bytes = shortest,
                 Err(cause) => return Err(cause),
             }
         }
@@ -177,9 +178,8 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
         }
     }
 
-    /// Returns whatever holds no live block: the pages that classes keep, and the arenas and large blocks that were kept.
+    /// Returns whatever holds no live block: the pages that classes keep, and the arenas that were kept.
     pub(crate) fn give_back<R: RawAlloc>(&mut self, raw: RawDomain<'_, R>) {
-        self.return_spares(raw);
         for class in 0..CLASSES {
             let page = self.table.page(class);
             // SAFETY: [H3]; [H1] for what was kept.
@@ -190,7 +190,7 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
                 }
             }
         }
-        while let Some(arena) = self.reserve.take() {
+        while let Some(arena) = self.reserve.take(0) {
             // SAFETY: [H1]; no page of it is in use.
             unsafe { self.release(raw, arena) };
         }

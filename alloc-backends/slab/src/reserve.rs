@@ -24,15 +24,20 @@ impl<const KEEP: usize> Reserve<KEEP> {
         Reserve { first: ptr::null_mut(), bytes: 0, least: 0, emptied: 0 }
     }
 
-    /// Takes one out.
-    pub(crate) fn take(&mut self) -> Option<*mut Arena> {
-        let arena = self.first;
+    /// Takes one out that has so many bytes at least.
+    pub(crate) fn take(&mut self, least: usize) -> Option<*mut Arena> {
+        let mut link = &raw mut self.first;
         // SAFETY: [H1].
-        unsafe {
-            self.first = arena.as_ref()?.next_open;
-            self.bytes -= (*arena).bytes;
+        let arena = unsafe {
+            while (*link).as_ref()?.bytes < least {
+                link = &raw mut (**link).next_open;
+            }
+            let arena = *link;
+            *link = (*arena).next_open;
             (*arena).next_open = ptr::null_mut();
-        }
+            self.bytes -= (*arena).bytes;
+            arena
+        };
         self.least = self.least.min(self.bytes);
         Some(arena)
     }
@@ -74,7 +79,7 @@ impl<const KEEP: usize> Reserve<KEEP> {
         };
         self.least -= bytes;
         let least = self.least;
-        let surplus = self.take();
+        let surplus = self.take(0);
         self.least = least;
         surplus
     }

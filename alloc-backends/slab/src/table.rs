@@ -10,7 +10,7 @@ use archipelago_kernel::{
     memory::{AllocCause, RawDomain},
 };
 
-use crate::{class::MOST_CLASSES, page::Page, spares::Spares};
+use crate::{class::MOST_CLASSES, page::Page};
 
 /// What stands for a page where there is none.
 struct NoPage(Page);
@@ -33,27 +33,13 @@ pub(crate) const fn no_page() -> *mut Page {
     (&raw const NO_PAGE.0).cast_mut()
 }
 
-/// What lies in the raw domain: first the pages, and behind them the spares of a heap that keeps any.
-#[repr(C)]
-struct Rows<const CLASSES: usize> {
-    pages: [*mut Page; CLASSES],
-    spares: Spares,
-}
-
 /// For each class the page it takes from.
 ///
 /// Invariant [H3]: that is `NO_PAGE` or a page with role `Current`; those behind it in its list have role `Listed` and a
 /// block to take.
-pub(crate) struct Table<const CLASSES: usize, const KEEP: usize>(*mut *mut Page);
+pub(crate) struct Table<const CLASSES: usize>(*mut *mut Page);
 
-impl<const CLASSES: usize, const KEEP: usize> Table<CLASSES, KEEP> {
-    /// Whether blocks are kept at all.
-    const SPARES: bool = KEEP > 0;
-    const LAYOUT: Layout = match Self::SPARES {
-        true => Layout::new::<Rows<CLASSES>>(),
-        false => Layout::new::<[*mut Page; CLASSES]>(),
-    };
-
+impl<const CLASSES: usize> Table<CLASSES> {
     /// One in which every class has nothing.
     pub(crate) const fn new() -> Self {
         Table((&raw const NO_TABLE.0).cast_mut().cast())
@@ -68,14 +54,9 @@ impl<const CLASSES: usize, const KEEP: usize> Table<CLASSES, KEEP> {
         if self.is_there() {
             return Ok(());
         }
-        let table = raw.take(Self::LAYOUT)?;
-        // SAFETY: the block is fresh, and for these types.
-        unsafe {
-            table.cast().write([no_page(); CLASSES]);
-            if Self::SPARES {
-                (&raw mut (*table.cast::<Rows<CLASSES>>().as_ptr()).spares).write(Spares::new());
-            }
-        }
+        let table = raw.take(Layout::new::<[*mut Page; CLASSES]>())?.cast::<[*mut Page; CLASSES]>();
+        // SAFETY: the block is fresh, and for this type.
+        unsafe { table.write([no_page(); CLASSES]) };
         self.0 = table.as_ptr().cast();
         Ok(())
     }
@@ -87,21 +68,9 @@ impl<const CLASSES: usize, const KEEP: usize> Table<CLASSES, KEEP> {
     pub(crate) unsafe fn end<R: RawAlloc>(&mut self, raw: RawDomain<'_, R>) {
         if let Some(table) = NonNull::new(self.0).filter(|_| self.is_there()) {
             // SAFETY: `begin` took it with this layout.
-            unsafe { raw.deallocate(table.cast(), Self::LAYOUT) };
+            unsafe { raw.deallocate(table.cast(), Layout::new::<[*mut Page; CLASSES]>()) };
         }
         *self = Self::new();
-    }
-
-    /// The spares, where the heap keeps any and the table is there.
-    pub(crate) fn spares(&mut self) -> Option<&mut Spares> {
-        // SAFETY: `begin` wrote them behind the pages; the borrow is this value's.
-        (Self::SPARES && self.is_there()).then(|| unsafe { &mut (*self.0.cast::<Rows<CLASSES>>()).spares })
-    }
-
-    /// Whether the spares are as they must be.
-    pub(crate) fn has_sound_spares(&self) -> bool {
-        // SAFETY: as above.
-        !(Self::SPARES && self.is_there()) || unsafe { (*self.0.cast::<Rows<CLASSES>>()).spares.is_sound() }
     }
 
     #[inline]

@@ -1,11 +1,13 @@
 //! The suite on `SlabHeap`: as usual, on a microcontroller, and with one arena at most kept.
 #![allow(unsafe_code)]
 
-use core::alloc::Layout;
+use core::{alloc::Layout, mem::MaybeUninit};
 
+use archipelago_alloc_linked_list::LinkedListRaw;
 use archipelago_alloc_slab::{SlabHeap, SmallHeap, UsualHeap};
 use archipelago_alloc_suite::{Checked, DirectHeap, Model, OnHeap, heap_suite};
 use archipelago_alloc_system::SystemRaw;
+use archipelago_locks::SpinLock;
 
 heap_suite! { many on SystemRaw;
     usual: UsualHeap, 65_536;
@@ -30,6 +32,43 @@ fn it_begins_small() {
     assert_eq!(blocks, 2, "a short page and a table");
     assert!(bytes < 4096 + 1024);
     model.clear();
+}
+
+/// A class whose blocks are longer than the first page has a page that is long enough, in whichever order they come and
+/// whatever was kept meanwhile.
+#[test]
+fn a_long_class_has_a_page_that_serves_it() {
+    for sizes in [[100, 8000], [8000, 100], [4000, 8000]] {
+        let raw = Checked::new(SystemRaw);
+        let mut model = Model::new(OnHeap::<UsualHeap, _>::new(&raw));
+        for _ in 0..3 {
+            for size in sizes {
+                model.allocate(layout(size)).expect("room for it");
+            }
+            let (blocks, bytes) = raw.live();
+            assert_eq!(blocks, 3, "two arenas and a table");
+            assert!(bytes < 65_536 + 9216, "{bytes}");
+            model.clear();
+        }
+    }
+}
+
+/// Where memory is short, a class takes the shortest page that serves it, and no shorter one.
+#[test]
+fn where_memory_is_short_pages_are() {
+    const PAGE: usize = 16 << 10;
+    let bytes = vec![MaybeUninit::uninit(); 5 * PAGE].leak();
+    let first = bytes.as_ptr().align_offset(PAGE);
+    // Room for the table, a short page, a whole one, and behind that for a short one alone.
+    let raw = LinkedListRaw::new(SpinLock::new_const());
+    raw.init(&mut bytes[first..first + 60 * 1024]).expect("the region is new");
+    let raw = Checked::new(raw);
+    let mut model = Model::new(OnHeap::<SlabHeap<PAGE, 0, 49>, _>::new(&raw));
+    for (size, most) in [(8000, 3..4), (100, 190..220), (8000, 3..4)] {
+        let count = (0..).find(|_| model.allocate(layout(size)).is_err());
+        assert!(count.is_some_and(|count| most.contains(&count)), "{count:?} of {size}");
+        model.clear();
+    }
 }
 
 /// What was needed lately is kept, and goes back when nobody needed it for a while.
@@ -72,46 +111,4 @@ fn a_broken_link_is_seen() {
         assert!(matches!(Heap::<SystemRaw>::inspect(&heap), HeapState::Broken(_)));
         heap.sweep(raw);
     }
-}
-
-/// A large block that was freed serves the next request of about its size, and goes back when it is asked for.
-#[test]
-fn a_large_block_serves_again() {
-    use archipelago_kernel::{
-        host::{Heap, HeapState},
-        memory::RawDomain,
-    };
-    let checked = Checked::new(SystemRaw);
-    let (mut heap, raw) = (UsualHeap::default(), RawDomain::new(&checked));
-    let small = heap.allocate(raw, layout(40)).expect("room for it").cast::<u8>();
-    let before = checked.live();
-    // SAFETY: each block was returned for the layout it is given back with, and is not used afterwards.
-    unsafe {
-        let first = heap.allocate(raw, layout(3000)).expect("room for it").cast::<u8>();
-        first.as_ptr().write_bytes(1, 3000);
-        let one = checked.live();
-        heap.deallocate(raw, first, layout(3000));
-        assert_eq!(checked.live(), one, "it is kept");
-        assert_eq!(Heap::<Checked<SystemRaw>>::inspect(&heap), HeapState::Sound { blocks: 1 });
-        for size in [3000, 2900, 2200] {
-            let again = heap.allocate(raw, layout(size)).expect("room for it").cast::<u8>();
-            assert_eq!((again, checked.live()), (first, one), "{size}");
-            again.as_ptr().write_bytes(2, size);
-            // What it is longer than was asked for is there to grow into.
-            assert_eq!(heap.resize(raw, again, layout(size), layout(3000)), Ok(()));
-            again.as_ptr().write_bytes(3, 3000);
-            heap.deallocate(raw, again, layout(3000));
-        }
-        let longer = heap.allocate(raw, layout(3100)).expect("room for it").cast::<u8>();
-        assert_ne!(longer, first, "too short for this one");
-        let much_shorter = heap.allocate(raw, layout(2100)).expect("room for it").cast::<u8>();
-        assert_eq!(much_shorter, first);
-        heap.deallocate(raw, much_shorter, layout(2100));
-        heap.deallocate(raw, longer, layout(3100));
-        heap.trim(raw);
-        assert_eq!(checked.live(), before);
-        heap.deallocate(raw, small, layout(40));
-        heap.sweep(raw);
-    }
-    assert_eq!(checked.live(), (0, 0));
 }

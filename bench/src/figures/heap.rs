@@ -6,7 +6,9 @@ use super::worker_word;
 use crate::{
     Trouble,
     figure::{Figure, Goal, Peer},
-    heap::{Batch, LinkedList, Memory, Mimalloc, Ours, Rlsf, Snmalloc, System, Talc, Trace, lifo},
+    heap::{
+        Bare, Batch, Inlined, LinkedList, Memory, Mimalloc, Ours, Rlsf, Snmalloc, System, Talc, Trace, lifo,
+    },
     measure::{Effort, Samples, rounds, rounds_against, turns_against},
     process,
 };
@@ -14,7 +16,7 @@ use crate::{
 pub(super) const NAME: &str = "heap";
 
 macro_rules! sizes {
-    ($($pair:literal $against:literal $batch:literal $size:literal $pymalloc:literal;)+) => {
+    ($($pair:literal $inlined:literal $against:literal $batch:literal $size:literal $pymalloc:literal;)+) => {
         pub(super) const FIGURES: &[Figure] = &[
             $(
                 Figure {
@@ -42,6 +44,27 @@ macro_rules! sizes {
                     measure: |effort| batches(effort, $size),
                 },
             )+
+            $(
+                Figure {
+                    name: $inlined,
+                    what: "a block taken and given back, compiled into the guest's code",
+                    unit: "ns",
+                    goal: Goal::RatioAtMost(0.75),
+                    peer: Peer::Measured("mimalloc"),
+                    measure: |effort| inlined(effort, $size),
+                },
+            )+
+            Figure {
+                name: "heap/pair-bare",
+                what: "the same of a bare list with a counter of bytes, behind calls: no allocator takes less",
+                unit: "ns",
+                goal: Goal::Information,
+                peer: Peer::Measured("mimalloc"),
+                measure: |effort| beside_mimalloc(effort, &mut Bare::new(), 16),
+            },
+            mixed("heap/mixed-inlined", "mimalloc", |effort| {
+                attached(|cx| traced(effort, &mut Inlined(cx), Mimalloc))
+            }),
             mixed("heap/mixed-mimalloc", "mimalloc", |effort| traces(effort, Mimalloc)),
             mixed("heap/mixed-snmalloc", "snmalloc", |effort| traces(effort, Snmalloc)),
             mixed("heap/mixed-system", "the C library's", |effort| traces(effort, System)),
@@ -63,10 +86,10 @@ macro_rules! sizes {
 }
 
 sizes! {
-    "heap/pair-16" "heap/pair-16-pymalloc" "heap/batch-16" 16 6.35;
-    "heap/pair-64" "heap/pair-64-pymalloc" "heap/batch-64" 64 7.26;
-    "heap/pair-256" "heap/pair-256-pymalloc" "heap/batch-256" 256 7.05;
-    "heap/pair-512" "heap/pair-512-pymalloc" "heap/batch-512" 512 6.98;
+    "heap/pair-16" "heap/inlined-16" "heap/pair-16-pymalloc" "heap/batch-16" 16 6.35;
+    "heap/pair-64" "heap/inlined-64" "heap/pair-64-pymalloc" "heap/batch-64" 64 7.26;
+    "heap/pair-256" "heap/inlined-256" "heap/pair-256-pymalloc" "heap/batch-256" 256 7.05;
+    "heap/pair-512" "heap/inlined-512" "heap/pair-512-pymalloc" "heap/batch-512" 512 6.98;
 }
 
 const fn mixed(
@@ -100,13 +123,15 @@ fn alone(effort: Effort, size: u32) -> Result<Samples, Trouble> {
 }
 
 fn pairs(effort: Effort, size: u32) -> Result<Samples, Trouble> {
-    attached(|cx| {
-        rounds_against(
-            effort,
-            |count| lifo(&mut Ours(cx), size, count),
-            |count| lifo(&mut Mimalloc, size, count),
-        )
-    })
+    attached(|cx| beside_mimalloc(effort, &mut Ours(cx), size))
+}
+
+fn inlined(effort: Effort, size: u32) -> Result<Samples, Trouble> {
+    attached(|cx| beside_mimalloc(effort, &mut Inlined(cx), size))
+}
+
+fn beside_mimalloc(effort: Effort, memory: &mut impl Memory, size: u32) -> Result<Samples, Trouble> {
+    rounds_against(effort, |count| lifo(memory, size, count), |count| lifo(&mut Mimalloc, size, count))
 }
 
 /// A value of one round for each of `parts`.
@@ -133,16 +158,18 @@ fn batches(effort: Effort, size: u32) -> Result<Samples, Trouble> {
     Ok(per_part(samples, BATCH))
 }
 
-fn traces(effort: Effort, mut peer: impl Memory) -> Result<Samples, Trouble> {
+fn traces(effort: Effort, peer: impl Memory) -> Result<Samples, Trouble> {
+    attached(|cx| traced(effort, &mut Ours(cx), peer))
+}
+
+fn traced(effort: Effort, memory: &mut impl Memory, mut peer: impl Memory) -> Result<Samples, Trouble> {
     let (mut trace, mut theirs) = (Trace::new()?, Trace::new()?);
     let requests = trace.len();
-    let samples = attached(|cx| {
-        rounds_against(
-            effort,
-            |count| (0..count).try_for_each(|_| trace.run(&mut Ours(cx))),
-            |count| (0..count).try_for_each(|_| theirs.run(&mut peer)),
-        )
-    })?;
+    let samples = rounds_against(
+        effort,
+        |count| (0..count).try_for_each(|_| trace.run(memory)),
+        |count| (0..count).try_for_each(|_| theirs.run(&mut peer)),
+    )?;
     Ok(per_part(samples, requests))
 }
 

@@ -31,6 +31,62 @@ impl<H: Host> Memory for Ours<'_, '_, H> {
     }
 }
 
+/// The same as a guest in Rust has it: what needs no closer look is compiled into the guest's own code.
+pub struct Inlined<'a, 'i, H: Host = StdHost>(pub &'a mut Attached<'i, H>);
+
+impl<H: Host> Memory for Inlined<'_, '_, H> {
+    #[inline(always)]
+    fn take(&mut self, bytes: Bytes) -> *mut u8 {
+        self.0.allocate(Domain::Object, bytes.layout()).map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline(always)]
+    unsafe fn give(&mut self, block: *mut u8, bytes: Bytes) {
+        // SAFETY: passed on; a block is not null.
+        unsafe { self.0.deallocate(Domain::Object, NonNull::new_unchecked(block), bytes.layout()) }
+    }
+}
+
+/// A list of free blocks and a counter of bytes, and nothing else: the least that a call of an allocator takes.
+pub struct Bare {
+    free: *mut *mut u8,
+    live: usize,
+    _blocks: Box<[[*mut u8; 2]]>,
+}
+
+impl Bare {
+    /// Two blocks of 16 bytes.
+    #[expect(clippy::new_without_default, reason = "it takes memory")]
+    pub fn new() -> Self {
+        let mut blocks: Box<[_]> = Box::new([[ptr::null_mut(); 2]; 2]);
+        let second = (&raw mut blocks[1]).cast::<u8>();
+        blocks[0][0] = second;
+        Bare { free: blocks.as_mut_ptr().cast(), live: 0, _blocks: blocks }
+    }
+}
+
+impl Memory for Bare {
+    #[inline(never)]
+    fn take(&mut self, bytes: Bytes) -> *mut u8 {
+        let block = self.free;
+        if !block.is_null() {
+            // SAFETY: a free block holds the next one.
+            self.free = unsafe { block.read() }.cast();
+            self.live += bytes.get();
+        }
+        block.cast()
+    }
+
+    #[inline(never)]
+    unsafe fn give(&mut self, block: *mut u8, bytes: Bytes) {
+        let block = block.cast::<*mut u8>();
+        // SAFETY: passed on; a block has room for a pointer.
+        unsafe { block.write(self.free.cast()) };
+        self.free = block;
+        self.live -= bytes.get();
+    }
+}
+
 /// Microsoft's, for a whole process: the functions of C that its users call.
 pub struct Mimalloc;
 

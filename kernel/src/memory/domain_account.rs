@@ -73,6 +73,7 @@ impl DomainAccount {
         put(&self.live, get(&self.live).wrapping_sub(bytes));
         let blocks = self.blocks.load(Ordering::Relaxed);
         if blocks > self.peak_blocks.load(Ordering::Relaxed) {
+            core::hint::cold_path();
             self.peak_blocks.store(blocks, Ordering::Relaxed);
         }
         self.blocks.store(blocks.wrapping_sub(1), Ordering::Relaxed);
