@@ -6,7 +6,8 @@ use core::hint::black_box;
 use archipelago::{
     Attached, GuestTable, InterpreterConfig, InterpreterId, Runtime, ThreadState,
     kernel::{
-        error::{AttachError, Interrupt},
+        error::{AttachError, Interrupt, PendingError},
+        eval::PendingFailed,
         memory::Ledger,
     },
 };
@@ -49,6 +50,24 @@ pub fn enter(cx: &mut Attached<'_>, other: &mut ThreadState<'_>) -> Result<(), A
 #[inline(never)]
 pub fn safepoint(cx: &mut Attached<'_>) -> Result<(), Interrupt> {
     cx.safepoint()
+}
+
+/// A pending call that does nothing.
+///
+/// # Errors
+/// None.
+pub fn called(cx: &mut Attached<'_>, argument: usize) -> Result<(), PendingFailed> {
+    black_box((cx, argument));
+    Ok(())
+}
+
+/// Adds a pending call with the GIL.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn call_soon(cx: &Attached<'_>) -> Result<(), PendingError> {
+    cx.call_soon(called, black_box(0))
 }
 
 /// Makes an isolated interpreter without a guest and ends it with its thread state.

@@ -341,6 +341,16 @@ errors! {
         Ended = 0x0b02 => "pending call: the interpreter is finalizing or ended",
         /// As many threads and handlers as can be counted are adding to it.
         Busy = 0x0b03 => "pending call: too many are adding to this interpreter at this moment: try again",
+        /// As many calls wait as there may be.
+        Full = 0x0b04 => "pending call: as many wait as there may be: let some run, or raise pending_calls",
+        /// No memory for slots.
+        NoMemory = 0x0b05 => "pending call: no memory for slots: use nodes of your own, or give the raw domain a larger region",
+        /// None of the slots is free that were set aside for interrupt handlers.
+        NoSlot = 0x0b06 => "pending call: no slot is free of those set aside for interrupt handlers: set more aside with reserve_calls, or use nodes of your own",
+        /// Asked in another interpreter than main.
+        NotMain = 0x0b07 => "pending call: only a thread of the main interpreter can be main's thread: ask in main",
+        /// Asked inside an interrupt handler.
+        InInterrupt = 0x0b08 => "pending call: slots are not set aside inside an interrupt handler: do it from a thread",
     }
 }
 

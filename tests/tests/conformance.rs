@@ -31,6 +31,19 @@ conformance! {
         accounts_are_exact_in_any_order
         threads_keep_accounts_of_their_own
         what_is_in_transit_is_charged_to_no_interpreter;
+    calls:
+        three_hundred_wait_and_no_more
+        thirty_two_wait_for_mains_thread
+        capacities_are_as_the_config_says
+        many_threads_add_to_mains_queue
+        mains_calls_run_on_mains_thread_alone
+        a_failing_call_of_mains_is_told_and_the_rest_waits
+        one_handler_at_a_time_in_both_queues
+        a_handler_takes_slots_that_were_set_aside
+        the_holders_own_calls
+        the_holder_leaves_its_calls_to_others
+        calls_in_slots_run_at_the_end_and_not_after_it
+        a_pending_call_may_start_a_thread;
     close:
         one_and_then_all
         a_second_close_finds_nothing

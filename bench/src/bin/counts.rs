@@ -11,6 +11,7 @@ const NAMES: &[&str] = &[
     "detach",
     "attach",
     "safepoint",
+    "pending-add-run",
     "alloc-release",
     "enter-same",
     "enter-shared",
@@ -31,6 +32,12 @@ fn run(name: &str, count: u64) -> Result<(), Trouble> {
             let answer = state.attach(|cx| times.try_for_each(|_| ops::safepoint(cx)))?;
             answer.map_err(archipelago::Error::from)?;
         }
+        "pending-add-run" => state.attach(|cx| {
+            times.try_for_each(|_| -> Result<(), Trouble> {
+                ops::call_soon(cx)?;
+                Ok(ops::safepoint(cx).map_err(archipelago::Error::from)?)
+            })
+        })??,
         "alloc-release" => state.attach(|cx| times.try_for_each(|_| ops::alloc_release(cx)))??,
         "enter-same" => enter(count, &mut state, &mut rt.thread_state(id)?)?,
         "enter-shared" => {

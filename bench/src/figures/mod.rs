@@ -19,6 +19,7 @@ mod idle;
 mod latency;
 mod many;
 mod object;
+mod pending;
 mod scaling;
 mod shared_gil;
 mod start;
@@ -33,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static Figure> {
         attach::FIGURES,
         enter::FIGURES,
         thread_state::FIGURES,
+        pending::FIGURES,
         object::FIGURES,
         heap::FIGURES,
         strategies::FIGURES,

@@ -95,4 +95,8 @@ settings! {
     /// Only the thread that was attached first may be attached; others get
     /// [`WrongThread`](crate::error::AttachError::WrongThread).
     bound_to_thread / with_bound_to_thread: bool,
+    /// How many pending calls may wait in slots of the kernel's ([`Port::call`](crate::interpreter::Port::call),
+    /// [`call_soon`](crate::thread::Attached::call_soon)); 300 by default, as in CPython. Nodes of the caller's and slots that were
+    /// set aside for interrupt handlers are not counted.
+    pending_calls / with_pending_calls: u32,
 }

@@ -42,6 +42,7 @@ impl InterpreterConfig {
             fuel: None,
             always_new_thread: false,
             bound_to_thread: false,
+            pending_calls: 300,
         }
     }
 

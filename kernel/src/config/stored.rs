@@ -13,6 +13,7 @@ pub(crate) struct StoredConfig {
     fuel: u64,
     seconds: [u64; 2],
     nanoseconds: [u32; 2],
+    pending_calls: u32,
     gil: GilChoice,
     flags: u8,
     set: u8,
@@ -37,6 +38,7 @@ impl StoredConfig {
             fuel,
             always_new_thread,
             bound_to_thread,
+            pending_calls,
         } = *config;
         let mut stored = StoredConfig {
             memory_limit: 0,
@@ -45,6 +47,7 @@ impl StoredConfig {
             fuel: 0,
             seconds: [0; 2],
             nanoseconds: [0; 2],
+            pending_calls,
             gil,
             flags: use_main_obmalloc as u8
                 | (allow_fork as u8) << 1
@@ -78,6 +81,10 @@ impl StoredConfig {
         stored
     }
 
+    pub(crate) fn pending_calls(&self) -> u32 {
+        self.pending_calls
+    }
+
     pub(crate) fn config(&self) -> InterpreterConfig {
         let flag = |bit: u8| self.flags >> bit & 1 == 1;
         let is_set = |bit: u8| self.set >> bit & 1 == 1;
@@ -98,6 +105,7 @@ impl StoredConfig {
             fuel: is_set(2).then_some(self.fuel),
             always_new_thread: flag(6),
             bound_to_thread: flag(7),
+            pending_calls: self.pending_calls,
         }
     }
 }

@@ -35,7 +35,7 @@ fn kind(name: &str) -> Result<Kind, ConfigError> {
         | "always_new_thread"
         | "bound_to_thread" => Ok(Kind::Flag),
         "memory_limit" | "memory_soft_limit" | "memory_reserve" | "switch_interval_us" | "deadline_us"
-        | "fuel" => Ok(Kind::Number),
+        | "fuel" | "pending_calls" => Ok(Kind::Number),
         "gil" => Ok(Kind::Gil),
         _ => Err(ConfigError::UnknownField),
     }
@@ -80,6 +80,7 @@ impl InterpreterConfig {
         "fuel",
         "always_new_thread",
         "bound_to_thread",
+        "pending_calls",
     ];
 
     /// Changes the setting `name`. After an error the config is as it was.
@@ -101,6 +102,7 @@ impl InterpreterConfig {
             ("switch_interval_us", Int(us)) => self.switch_interval = Some(Duration::from_micros(us)),
             ("deadline_us", Int(us)) => self.deadline = Some(Duration::from_micros(us)),
             ("fuel", Int(units)) => self.fuel = Some(units),
+            ("pending_calls", Int(count)) => self.pending_calls = u32::try_from(count).unwrap_or(u32::MAX),
             _ => return kind(name).and(Err(ConfigError::WrongType)),
         }
         Ok(())

@@ -27,6 +27,9 @@ pub(crate) const ASYNC: u32 = 1 << 8;
 /// The world is being stopped. Whoever waits detached stands still already, so this does not end a wait.
 pub(crate) const STOP: u32 = 1 << 9;
 
+/// Pending calls wait that this thread state alone was told of: whoever lets the GIL go tells the others.
+pub(crate) const MINE: u32 = 1 << 11;
+
 /// The bits that end a blocked wait.
 pub(crate) const STOPS_WAIT: u32 = PENDING | ASYNC | INTERRUPT | DEADLINE | FINALIZING;
 
@@ -51,7 +54,10 @@ impl Breaker {
 
     /// Clears `bits` and answers which of them were set.
     pub(crate) fn take(&self, bits: u32) -> u32 {
-        self.0.fetch_and(!bits, Ordering::Acquire) & bits
+        match self.bits() & bits {
+            0 => 0,
+            _ => self.0.fetch_and(!bits, Ordering::Acquire) & bits,
+        }
     }
 
     /// For a new tenant of the slot.

@@ -1,9 +1,16 @@
 //! Evaluation: the breaker, pending calls, asynchronous exceptions, fuel, and the frame evaluation function.
 
+mod add;
 pub(crate) mod breaker;
+mod mains;
+mod pass;
 pub(crate) mod pending;
 mod raise;
 mod safepoint;
+mod slots;
+
+pub(crate) use mains::MainCalls;
+pub(crate) use slots::CallSlots;
 
 pub use pending::{PendingCall, PendingFailed, PendingFn};
 pub use raise::Raise;

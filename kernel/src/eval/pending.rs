@@ -1,13 +1,15 @@
 //! Pending calls: work that another thread or an interrupt handler leaves for whoever holds the GIL
 //! (SPEC E2, `Py_AddPendingCall`).
 //!
-//! The nodes belong to the caller and live for ever, so adding one takes no memory and no lock.
+//! A call lies in a node. Nodes belong to the caller and live for ever, so adding one takes no memory and no lock; or they
+//! are slots of the kernel's (`slots.rs`).
 
 #![allow(unsafe_code)]
 
 use core::ptr;
 
 use crate::{
+    eval::slots::CallSlot,
     host::Host,
     sync::{AtomicPtr, AtomicU32, Ordering},
     thread::Attached,
@@ -20,34 +22,82 @@ pub struct PendingFailed;
 /// The function of a pending call.
 pub type PendingFn<H> = for<'i> fn(&mut Attached<'i, H>, usize) -> Result<(), PendingFailed>;
 
-/// At most so many calls run at one safepoint; the rest waits for the next (CPython's `MAXPENDINGCALLSLOOP`).
-pub(crate) const MOST_PER_PASS: usize = 100;
+/// What is to be called.
+pub(crate) struct Call<H: Host> {
+    pub(crate) run: PendingFn<H>,
+    pub(crate) argument: usize,
+}
+
+impl<H: Host> Clone for Call<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H: Host> Copy for Call<H> {}
 
 /// One pending call, owned by the caller for ever and usable again once it ran.
 ///
 /// ```text
-/// queued   0 free → 1 queued (add) → 0 free (taken out, before it runs)
+/// state    FREE → QUEUED (push) → FREE (taken out, before it runs)
+///          SLOT + its place in the block, for ever: a slot of the kernel's
 /// ```
 #[repr(C)]
 pub struct PendingCall<H: Host> {
     node: PendingNode,
-    run: PendingFn<H>,
-    argument: usize,
+    call: Call<H>,
 }
 
-struct PendingNode {
-    queued: AtomicU32,
+pub(super) struct PendingNode {
+    state: AtomicU32,
     next: AtomicPtr<PendingNode>,
 }
 
-/// A node, by a pointer to the whole call around it: a reference to the node alone must not be widened.
+const FREE: u32 = 0;
+const QUEUED: u32 = 1;
+const SLOT: u32 = 2;
+
+impl PendingNode {
+    const_unless_loom! {
+        const fn new(state: u32) -> Self {
+            PendingNode { state: AtomicU32::new(state), next: AtomicPtr::new(ptr::null_mut()) }
+        }
+    }
+
+    /// Of the slot at this place in its block.
+    pub(super) fn of_slot(place: u32) -> Self {
+        PendingNode::new(SLOT + place)
+    }
+}
+
+/// A node, by a pointer to the whole call or block around it: a reference to the node alone must not be widened.
 #[derive(Clone, Copy)]
-pub(crate) struct QueuedCall(*mut PendingNode);
+pub(crate) struct QueuedCall(pub(super) *mut PendingNode);
 
 impl QueuedCall {
     fn node(self) -> &'static PendingNode {
-        // SAFETY: made by `PendingCall::queued` or found in a list, which holds nothing else; nodes live for ever.
+        // SAFETY: made by `PendingCall::queued` or from a slot, or found in a list, which holds nothing else. Nodes live
+        // for ever, or [Q1] as long as anybody can have a pointer to the slot.
         unsafe { &*self.0 }
+    }
+
+    /// What is to be called. The node is free from then on.
+    ///
+    /// # Safety
+    /// The call is one of `H`, and was taken out of a list just now.
+    unsafe fn take<H: Host>(self) -> Call<H> {
+        let node = self.node();
+        match node.state.load(Ordering::Relaxed) {
+            FREE | QUEUED => {
+                // SAFETY: the pointer was made from a `PendingCall<H>` (contract) that lives for ever, and whose first
+                // field, being `repr(C)`, is the node.
+                let call = unsafe { &*self.0.cast::<PendingCall<H>>() }.call;
+                node.state.store(FREE, Ordering::Release);
+                call
+            }
+            // SAFETY: [Q1] such a state is a slot's, and who takes it out of the list has it.
+            slot => unsafe { CallSlot::take_out(self.0.cast(), slot - SLOT) },
+        }
     }
 }
 
@@ -55,58 +105,55 @@ impl<H: Host> PendingCall<H> {
     const_unless_loom! {
         /// A call of `run` with `argument`.
         pub const fn new(run: PendingFn<H>, argument: usize) -> Self {
-            let node = PendingNode { queued: AtomicU32::new(0), next: AtomicPtr::new(ptr::null_mut()) };
-            PendingCall { node, run, argument }
+            PendingCall { node: PendingNode::new(FREE), call: Call { run, argument } }
         }
     }
 
     /// Whether it waits to be run.
     pub fn is_queued(&self) -> bool {
-        self.node.queued.load(Ordering::Acquire) != 0
+        self.node.state.load(Ordering::Acquire) != FREE
     }
 
-    pub(crate) fn queued(&'static self) -> QueuedCall {
-        QueuedCall(ptr::from_ref(self).cast_mut().cast())
-    }
-
-    /// Runs the call.
-    ///
-    /// # Safety
-    /// `call` comes from a `PendingCall<H>` of the same `H`.
-    pub(crate) unsafe fn run(call: QueuedCall, cx: &mut Attached<'_, H>) -> Result<(), PendingFailed> {
-        // SAFETY: the pointer was made from a `PendingCall<H>` (contract of `run`) that lives for ever, and whose
-        // first field, being `repr(C)`, is the node.
-        let call = unsafe { &*call.0.cast::<PendingCall<H>>() };
-        (call.run)(cx, call.argument)
+    /// Takes the node for one list. `None`: it is queued already.
+    pub(crate) fn queue(&'static self) -> Option<QueuedCall> {
+        self.node.state.compare_exchange(FREE, QUEUED, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Some(QueuedCall(ptr::from_ref(self).cast_mut().cast()))
     }
 }
 
 /// The calls that wait for one interpreter. Pushed from anywhere; taken out under the GIL.
 pub(crate) struct PendingList {
     pushed: AtomicPtr<PendingNode>,
-    /// Written under the GIL: taken from `pushed` already, oldest first.
+    /// Written under the GIL: taken from `pushed` already, oldest first; or the holder's own.
     ready: AtomicPtr<PendingNode>,
 }
 
 impl PendingList {
-    pub(crate) fn new() -> Self {
-        PendingList { pushed: AtomicPtr::new(ptr::null_mut()), ready: AtomicPtr::new(ptr::null_mut()) }
+    const_unless_loom! {
+        pub(crate) const fn new() -> Self {
+            PendingList { pushed: AtomicPtr::new(ptr::null_mut()), ready: AtomicPtr::new(ptr::null_mut()) }
+        }
     }
 
-    /// `false`: the call is queued already.
-    #[must_use]
-    pub(crate) fn push(&self, call: QueuedCall) -> bool {
+    pub(crate) fn push(&self, call: QueuedCall) {
         let node = call.node();
-        if node.queued.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            return false;
-        }
         let mut top = self.pushed.load(Ordering::Relaxed);
         loop {
             node.next.store(top, Ordering::Relaxed);
             match self.pushed.compare_exchange_weak(top, call.0, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => return,
                 Err(now) => top = now,
             }
+        }
+    }
+
+    /// As [`push`](Self::push), under the GIL: where nothing waits, with plain stores.
+    pub(crate) fn push_held(&self, call: QueuedCall) {
+        if self.ready.load(Ordering::Relaxed).is_null() && self.pushed.load(Ordering::Relaxed).is_null() {
+            call.node().next.store(ptr::null_mut(), Ordering::Relaxed);
+            self.ready.store(call.0, Ordering::Relaxed);
+        } else {
+            self.push(call);
         }
     }
 
@@ -115,12 +162,15 @@ impl PendingList {
         self.ready.load(Ordering::Relaxed).is_null() && self.pushed.load(Ordering::Acquire).is_null()
     }
 
-    /// The oldest call. Under the GIL.
-    pub(crate) fn pop(&self) -> Option<QueuedCall> {
+    /// Takes the oldest call out. Under the GIL.
+    ///
+    /// # Safety
+    /// Calls of `H` alone are pushed here.
+    pub(crate) unsafe fn pop<H: Host>(&self) -> Option<Call<H>> {
         let mut ready = self.ready.load(Ordering::Relaxed);
-        if ready.is_null() {
+        if ready.is_null() && !self.pushed.load(Ordering::Relaxed).is_null() {
             let mut top = self.pushed.swap(ptr::null_mut(), Ordering::Acquire);
-            // SAFETY: nodes live for ever, and those taken by the swap belong to this list alone.
+            // SAFETY: nodes that wait are alive, and those taken by the swap belong to this list alone.
             while let Some(node) = unsafe { top.as_ref() } {
                 let below = node.next.load(Ordering::Relaxed);
                 node.next.store(ready, Ordering::Relaxed);
@@ -131,12 +181,16 @@ impl PendingList {
         // SAFETY: as above.
         let node = unsafe { ready.as_ref() }?;
         self.ready.store(node.next.load(Ordering::Relaxed), Ordering::Relaxed);
-        node.queued.store(0, Ordering::Release);
-        Some(QueuedCall(ready))
+        // SAFETY: passed on.
+        Some(unsafe { QueuedCall(ready).take() })
     }
 
-    /// Forgets the calls that still wait; they may be queued elsewhere. By whoever takes the interpreter down.
-    pub(crate) fn forget(&self) {
-        while self.pop().is_some() {}
+    /// Forgets the calls that still wait; those of callers may be queued elsewhere. By whoever takes the interpreter down.
+    ///
+    /// # Safety
+    /// As for [`pop`](Self::pop).
+    pub(crate) unsafe fn forget<H: Host>(&self) {
+        // SAFETY: passed on.
+        while unsafe { self.pop::<H>() }.is_some() {}
     }
 }

@@ -4,8 +4,7 @@
 
 use crate::{
     error::{DeadlineError, Interrupt},
-    eval::breaker::{ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, OWED, PENDING, STOP},
-    eval::pending::{MOST_PER_PASS, PendingCall},
+    eval::breaker::{ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, MINE, OWED, PENDING, STOP},
     host::Host,
     thread::Attached,
 };
@@ -48,7 +47,7 @@ impl<H: Host> Attached<'_, H> {
         if self.thread().breaker.take(COLLECT) != 0 {
             self.tell_memory_low();
         }
-        if self.thread().breaker.take(PENDING) != 0 {
+        if self.thread().breaker.take(PENDING | MINE) != 0 {
             self.run_pending()?;
         }
         if self.thread().breaker.take(ASYNC) != 0 && self.is_raised() {
@@ -81,37 +80,6 @@ impl<H: Host> Attached<'_, H> {
         if let Ok(table) = done.0.guest_table() {
             (table.memory_low)(done.0);
         }
-    }
-
-    /// Runs the pending calls, at most a hundred; the rest waits for the next safepoint. Inside a pending
-    /// call it does nothing: one handler at a time.
-    ///
-    /// # Errors
-    /// `PendingFailed` as soon as one fails; the rest waits.
-    pub(crate) fn run_pending(&mut self) -> Result<(), Interrupt> {
-        struct Done<'a, 'i, H: Host>(&'a mut Attached<'i, H>);
-        impl<H: Host> Drop for Done<'_, '_, H> {
-            fn drop(&mut self) {
-                let head = &self.0.slot().head;
-                head.runs_pending.set(false);
-                if !head.pending.is_empty() {
-                    // Every thread state: others may have spent their bit on this pass, and this one may go.
-                    self.0.rt().locked(|_| head.break_all(PENDING));
-                }
-            }
-        }
-        if self.slot().head.runs_pending.replace(true) {
-            return Ok(());
-        }
-        let done = Done(self);
-        for _ in 0..MOST_PER_PASS {
-            let Some(call) = done.0.slot().head.pending.pop() else { break };
-            // SAFETY: only `Runtime<H>` pushes into the lists of its interpreters: calls of its own `H`.
-            if unsafe { PendingCall::run(call, done.0) }.is_err() {
-                return Err(Interrupt::PendingFailed);
-            }
-        }
-        Ok(())
     }
 
     /// Takes `units` of work off the fuel, if any was set (SPEC E6).

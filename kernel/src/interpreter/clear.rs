@@ -21,7 +21,11 @@ impl<H: Host> Drop for Sweep<'_, '_, H> {
     fn drop(&mut self) {
         let Sweep(cx, ledger) = self;
         let slot = cx.slot();
-        slot.head.forget_pending();
+        slot.forget_pending();
+        if slot.head.id.get().is_main() {
+            cx.rt().mains.close(cx.rt());
+        }
+        slot.drop_extras(cx.rt());
         object::give_up(cx, ledger);
         ledger.leaked = slot.head.account.usage();
         ledger.peak = ledger.leaked.peak;
@@ -63,6 +67,9 @@ impl<H: Host> Attached<'_, H> {
         // In this phase nobody adds a call, so the list only gets shorter.
         while !cx.slot().head.pending.is_empty() {
             let _ = cx.run_pending();
+        }
+        if cx.id().is_main() {
+            cx.run_leftovers_of_main();
         }
         cx.drop_exits();
         cx.end_guest();

@@ -158,7 +158,7 @@ impl<H: Host> Runtime<H> {
                 if !registry.insert(slot.cast()) {
                     return Ok(Err(registry.table.next_layout()));
                 }
-                Ok(Ok(registry.add_thread(thread, &interpreter.head, ThreadWhence::Init)))
+                Ok(Ok(self.add_thread(registry, thread, &interpreter.head, ThreadWhence::Init)))
             })?;
             match listed {
                 Ok(generation) => return Ok(generation),

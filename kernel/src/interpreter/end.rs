@@ -113,7 +113,7 @@ impl<H: Host> Runtime<H> {
 
     /// Under the lock.
     fn to_finalizing<'rt>(&'rt self, slot: &'rt InterpreterSlot<H>) -> Result<Begun<'rt, H>, EndError> {
-        match slot.head.word.begin_end(slot.head.has_exits()) {
+        match slot.head.word.begin_end(slot.has_exits()) {
             BeginEnd::Begun => {
                 let begun = Begun { rt: self, slot, callbacks: true };
                 slot.head.break_all(FINALIZING);

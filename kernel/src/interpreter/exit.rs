@@ -44,7 +44,23 @@ struct Entry<H: Host> {
 
 impl<H: Host> InterpreterSlot<H> {
     fn first_entry(&self) -> *mut Entry<H> {
-        self.head.exits.load(Ordering::Relaxed).cast()
+        self.extras().map_or(ptr::null_mut(), |extras| extras.exits.load(Ordering::Relaxed)).cast()
+    }
+
+    fn set_first_entry(&self, entry: *mut Entry<H>) {
+        if let Some(extras) = self.extras() {
+            extras.exits.store(entry.cast(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether callbacks wait. Under the runtime's lock the answer lasts.
+    pub(super) fn has_callbacks(&self) -> bool {
+        !self.first_entry().is_null()
+    }
+
+    /// Whether an end has something to run or to wait for before it closes. Under the runtime's lock the answer lasts.
+    pub(super) fn has_exits(&self) -> bool {
+        self.has_callbacks() || self.head.has_joins()
     }
 
     /// Takes the newest entry out that `wanted` picks. Under the runtime's lock.
@@ -57,7 +73,7 @@ impl<H: Host> InterpreterSlot<H> {
                 if wanted(entry) {
                     match before.as_mut() {
                         Some(before) => before.next = entry.next,
-                        None => self.head.exits.store(entry.next.cast(), Ordering::Relaxed),
+                        None => self.set_first_entry(entry.next),
                     }
                     return NonNull::new(at);
                 }
@@ -72,11 +88,6 @@ impl InterpreterHead {
     /// Whether threads are to be joined. What they did comes before what follows a no.
     pub(super) fn has_joins(&self) -> bool {
         self.joinable.load(Ordering::Acquire) > 0
-    }
-
-    /// Whether an end has something to run or to wait for before it closes. Under the runtime's lock the answer lasts.
-    pub(super) fn has_exits(&self) -> bool {
-        !self.exits.load(Ordering::Relaxed).is_null() || self.has_joins()
     }
 }
 
@@ -112,18 +123,24 @@ impl<H: Host> Attached<'_, H> {
         argument: usize,
     ) -> Result<ExitId, AllocError> {
         let layout = Layout::new::<Entry<H>>();
-        let place = self.allocate(Domain::Mem, layout)?.cast::<Entry<H>>();
+        let refused = |domain, cause| AllocError { domain, requested: layout.size(), cause };
         let head = &self.slot().head;
+        let is_late = || !matches!(head.word.phase(), Phase::Running | Phase::Ending);
+        if is_late() {
+            return Err(refused(Domain::Mem, AllocCause::Finalizing));
+        }
+        self.slot().need_extras(self.rt().raw()).map_err(|cause| refused(Domain::Raw, cause))?;
+        let place = self.allocate(Domain::Mem, layout)?.cast::<Entry<H>>();
         let number = self.rt().locked(|registry| {
-            // The step to FINALIZING is taken under the lock too: there it is too late.
-            if !matches!(head.word.phase(), Phase::Running | Phase::Ending) {
+            // The step to FINALIZING is taken under the lock too.
+            if is_late() {
                 return None;
             }
             let number = registry.next_exit();
             let entry = Entry { next: self.slot().first_entry(), number, kind, run, argument };
             // SAFETY: the block is fresh and has the entry's layout.
             unsafe { place.write(entry) };
-            head.exits.store(place.as_ptr().cast(), Ordering::Relaxed);
+            self.slot().set_first_entry(place.as_ptr());
             Some(number)
         });
         match number {
@@ -134,8 +151,7 @@ impl<H: Host> Attached<'_, H> {
             None => {
                 // SAFETY: the block was not listed, and came from this token with this layout.
                 unsafe { self.deallocate(Domain::Mem, place.cast(), layout) };
-                let cause = AllocCause::Finalizing;
-                Err(AllocError { domain: Domain::Mem, requested: layout.size(), cause })
+                Err(refused(Domain::Mem, AllocCause::Finalizing))
             }
         }
     }

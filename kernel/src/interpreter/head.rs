@@ -66,8 +66,9 @@ pub(crate) struct InterpreterHead {
     /// GIL: objects that are live, and of these the ones whose values have destructors, newest first.
     pub(crate) live_objects: Cell<usize>,
     pub(crate) finalized: Cell<*mut ObjectHeader>,
-    /// lock: callbacks for the end, newest first; of those that ran, how many failed (GIL).
-    pub(crate) exits: AtomicPtr<()>,
+    /// What most interpreters never need; of `extras.rs`.
+    pub(super) extras: AtomicPtr<()>,
+    /// GIL: of the callbacks for the end that ran, how many failed.
     pub(crate) exits_failed: Cell<u32>,
     /// Threads that the end joins. They get more under the lock only.
     pub(crate) joinable: AtomicU32,
@@ -117,7 +118,7 @@ impl InterpreterHead {
             collecting: Cell::new(false),
             live_objects: Cell::new(0),
             finalized: Cell::new(ptr::null_mut()),
-            exits: AtomicPtr::new(ptr::null_mut()),
+            extras: AtomicPtr::new(ptr::null_mut()),
             exits_failed: Cell::new(0),
             joinable: AtomicU32::new(0),
             owed: AtomicPtr::new(ptr::null_mut()),
@@ -152,7 +153,6 @@ impl InterpreterHead {
         self.collecting.set(false);
         self.live_objects.set(0);
         self.finalized.set(ptr::null_mut());
-        self.exits.store(ptr::null_mut(), Ordering::Relaxed);
         self.exits_failed.set(0);
         self.owed.store(ptr::null_mut(), Ordering::Relaxed);
         for counter in [&self.waits, &self.waited_us, &self.switches] {
@@ -177,10 +177,9 @@ impl InterpreterHead {
         self.fuel.set(units.unwrap_or(0));
     }
 
-    /// Forgets the calls that still wait. By whoever takes the interpreter down.
-    pub(crate) fn forget_pending(&self) {
-        self.pending.forget();
-        self.runs_pending.set(false);
+    /// How many pending calls may wait in slots of the kernel's.
+    pub(crate) fn pending_calls(&self) -> u32 {
+        self.config.get().pending_calls()
     }
 
     /// Thread states there are. Under the runtime's lock.

@@ -3,8 +3,9 @@
 use crate::{
     error::PendingError,
     eval::{
-        PendingCall,
+        PendingCall, PendingFn,
         breaker::{INTERRUPT, PENDING},
+        pending::Call,
     },
     host::Host,
     interpreter::View,
@@ -37,10 +38,23 @@ impl<'rt, H: Host> Port<'rt, H> {
     pub fn add(&self, call: &'static PendingCall<H>) -> Result<(), PendingError> {
         let _visit = self.view.visit()?;
         let slot = self.view.slot();
-        if !slot.head.pending.push(call.queued()) {
-            return Err(PendingError::AlreadyQueued);
-        }
+        slot.head.pending.push(call.queue().ok_or(PendingError::AlreadyQueued)?);
         self.view.rt().kick(slot, PENDING);
+        Ok(())
+    }
+
+    /// As [`add`](Self::add), in a slot of the kernel's: there are as many as the config says
+    /// ([`pending_calls`](crate::config::InterpreterConfig::pending_calls)), and their memory is taken when first needed. In an interrupt
+    /// handler, where the host can tell, it takes one of those that were
+    /// [set aside](crate::interpreter::Interpreter::reserve_calls); where it cannot, a handler uses nodes of its own.
+    ///
+    /// # Errors
+    /// `Full` if so many wait, `NoMemory`; in a handler `NoSlot`. `Ended` and `Busy` as for [`add`](Self::add).
+    pub fn call(&self, run: PendingFn<H>, argument: usize) -> Result<(), PendingError> {
+        let _visit = self.view.visit()?;
+        let (rt, slot, call) = (self.view.rt(), self.view.slot(), Call { run, argument });
+        slot.head.pending.push(slot.reserved_or(rt, call, || slot.hold_call(rt, call))?);
+        rt.kick(slot, PENDING);
         Ok(())
     }
 

@@ -102,7 +102,7 @@ pub(super) fn with_token<H: Host>(
         return;
     }
     let thread = &slot.reserve;
-    rt.locked(|registry| registry.add_thread(thread, &slot.head, ThreadWhence::Fini));
+    rt.locked(|registry| rt.add_thread(registry, thread, &slot.head, ThreadWhence::Fini));
     let place = Place { rt, interpreter: slot, thread };
     // SAFETY: the phase is CLEARING, so nobody else can reach the interpreter. A frame that is attached on this
     // thread meanwhile is of this host, for `enter` counted the activation that was the last; the runtime that it
@@ -142,7 +142,7 @@ impl<H: Host> Finish<'_, H> {
         slot.guest_table.set(None);
         slot.guest.set(ptr::null_mut());
         slot.frame_eval.set(None);
-        slot.head.forget_pending();
+        slot.forget_pending();
         // SAFETY: the phase is CLEARING, and nobody is left inside.
         unsafe { (*slot.values.get()).abandon() };
     }
@@ -177,7 +177,7 @@ impl<H: Host> Finish<'_, H> {
             self.bury(registry).then(|| {
                 slot.renew(head.config(), head.whence.get(), slot.owns_heap());
                 head.word.begin_again();
-                registry.add_thread(thread, head, ThreadWhence::Init)
+                self.rt.add_thread(registry, thread, head, ThreadWhence::Init)
             })
         })?;
         mem::forget(self);

@@ -31,14 +31,25 @@ impl<H: Host> Clone for View<'_, H> {
 
 impl<H: Host> Copy for View<'_, H> {}
 
-// SAFETY: the slot is touched through its state word, its generation, its pending list and its asked bits only, which are
-// atomics, and under the runtime's lock; the runtime is `Sync`.
+// SAFETY: the slot is touched through its state word, its generation, its pending list, its extras and its asked bits only,
+// which are atomics, and under the runtime's lock; the runtime is `Sync`.
 unsafe impl<H: Host> Send for View<'_, H> {}
 // SAFETY: as above.
 unsafe impl<H: Host> Sync for View<'_, H> {}
 
 /// Ends a visit.
-pub(super) struct OpenVisit<'a, H: Host>(&'a InterpreterSlot<H>);
+pub(crate) struct OpenVisit<'a, H: Host>(&'a InterpreterSlot<H>);
+
+impl<'a, H: Host> OpenVisit<'a, H> {
+    /// Of whichever interpreter has the slot.
+    pub(crate) fn begin(slot: &'a InterpreterSlot<H>) -> Result<Self, PendingError> {
+        match slot.head.word.visit() {
+            Visit::Begun => Ok(OpenVisit(slot)),
+            Visit::Crowded => Err(PendingError::Busy),
+            Visit::Refused => Err(PendingError::Ended),
+        }
+    }
+}
 
 impl<H: Host> Drop for OpenVisit<'_, H> {
     fn drop(&mut self) {
@@ -125,22 +136,17 @@ impl<'rt, H: Host> View<'rt, H> {
         self.slot.head.generation.load(Ordering::Acquire) == self.generation
     }
 
-    pub(super) fn visit(&self) -> Result<OpenVisit<'rt, H>, PendingError> {
+    pub(crate) fn visit(&self) -> Result<OpenVisit<'rt, H>, PendingError> {
         // The count first, the generation second: as in `Place::activate`.
-        match self.slot.head.word.visit() {
-            Visit::Begun => {}
-            Visit::Crowded => return Err(PendingError::Busy),
-            Visit::Refused => return Err(PendingError::Ended),
-        }
-        let visit = OpenVisit(self.slot);
+        let visit = OpenVisit::begin(self.slot)?;
         if self.is_current() { Ok(visit) } else { Err(PendingError::Ended) }
     }
 
-    pub(super) fn rt(&self) -> &'rt Runtime<H> {
+    pub(crate) fn rt(&self) -> &'rt Runtime<H> {
         self.rt
     }
 
-    pub(super) fn slot(&self) -> &'rt InterpreterSlot<H> {
+    pub(crate) fn slot(&self) -> &'rt InterpreterSlot<H> {
         self.slot
     }
 }

@@ -88,8 +88,7 @@ impl<'rt, H: Host> Begun<'rt, H> {
     }
 
     fn has_exits(&self) -> bool {
-        let head = &self.slot.head;
-        if self.callbacks { head.has_exits() } else { head.has_joins() }
+        if self.callbacks { self.slot.has_exits() } else { self.slot.head.has_joins() }
     }
 
     /// One step under the lock, under which callbacks, tickets and thread states are made: none comes between the look and
@@ -133,7 +132,8 @@ impl<'rt, H: Host> Begun<'rt, H> {
         }
         let Begun { rt, slot, .. } = *self;
         let thread = &slot.reserve;
-        let generation = rt.locked(|registry| registry.add_thread(thread, &slot.head, ThreadWhence::Fini));
+        let generation =
+            rt.locked(|registry| rt.add_thread(registry, thread, &slot.head, ThreadWhence::Fini));
         let _dead = Dead(self);
         let place = Place { rt, interpreter: slot, thread };
         // Refused only where no activation more can be counted.

@@ -22,6 +22,7 @@ use core::alloc::Layout;
 use crate::{
     config::InterpreterConfig,
     error::{AttachError, RuntimeError},
+    eval::MainCalls,
     guest::GuestTable,
     host::Host,
     interpreter::{InterpreterHead, InterpreterId, InterpreterSlot, Role},
@@ -29,7 +30,10 @@ use crate::{
     observe::{Event, ObserverNode, Observers, Veto},
     runtime::phase::{BeginInitialize, PhaseWord},
     sync::{AtomicU32, Lock, Ordering, fence},
-    thread::{session::Session, slot::ThreadSlot},
+    thread::{
+        session::Session,
+        slot::{ThreadSlot, ThreadWhence},
+    },
 };
 
 /// All global state of a program's interpreters. It can be a `static` or owned; several may live in one
@@ -47,6 +51,8 @@ pub struct Runtime<H: Host> {
     /// followed by a look at it. So a kick waits for as long as the lock is held, and no longer.
     kicked: AtomicU32,
     stops: world::Stops,
+    /// What waits for main's thread.
+    pub(crate) mains: MainCalls<H>,
 }
 
 /// What [`Runtime::initialize`] found.
@@ -82,6 +88,7 @@ impl<H: Host> Runtime<H> {
                 transit: TransitAccount::new(),
                 kicked: AtomicU32::new(0),
                 stops: world::Stops::new(),
+                mains: MainCalls::new(),
             }
         }
     }
@@ -147,7 +154,9 @@ impl<H: Host> Runtime<H> {
         let failed = Failed(&self.phase, before);
         let cycle = self.host.new_cycle();
         self.locked(|registry| registry.begin_cycle(cycle));
+        self.mains.claim(self.host.thread_id());
         let state = self.build(InterpreterConfig::main(), guest, Role::Main)?;
+        self.mains.open(state.place().interpreter);
         let id = state.interpreter();
         core::mem::forget(failed);
         // Before anybody is told, so that an observer that panics finds all of it done.
@@ -230,6 +239,18 @@ impl<H: Host> Runtime<H> {
         {
             fence(Ordering::SeqCst);
         }
+    }
+
+    /// Birth of a thread state in `slot`, told of calls that wait: its generation. Under the lock.
+    pub(crate) fn add_thread(
+        &self,
+        registry: &mut Registry,
+        slot: &ThreadSlot,
+        interpreter: &InterpreterHead,
+        whence: ThreadWhence,
+    ) -> u32 {
+        let calls_wait = interpreter.id.get().is_main() && !self.mains.is_empty();
+        registry.add_thread(slot, interpreter, whence, calls_wait)
     }
 
     /// A slot for a thread state: one that waits for a tenant, or a new one.

@@ -9,7 +9,7 @@
 use core::ptr;
 
 use crate::{
-    eval::breaker::{COLLECT, PENDING},
+    eval::breaker::{COLLECT, MINE, PENDING},
     interpreter::{InterpreterHead, InterpreterId},
     runtime::id_table::IdTable,
     thread::slot::{ThreadSlot, ThreadWhence},
@@ -193,11 +193,12 @@ impl Registry {
         slot: &ThreadSlot,
         interpreter: &InterpreterHead,
         whence: ThreadWhence,
+        calls_wait: bool,
     ) -> u32 {
         let number = self.next_thread;
         self.next_thread += 1;
         // What was asked while no thread state was there to be told.
-        let pending = if interpreter.pending.is_empty() { 0 } else { PENDING };
+        let pending = if calls_wait || !interpreter.pending.is_empty() { PENDING } else { 0 };
         // Nothing stops the code that takes an interpreter down.
         let latched = if whence == ThreadWhence::Fini { 0 } else { interpreter.latched.take() };
         let generation = slot.be_born(interpreter, number, whence, pending | latched);
@@ -228,6 +229,10 @@ impl Registry {
         // Nobody else was told, and the limit is as near as before.
         if slot.breaker.bits() & COLLECT != 0 {
             interpreter.leave_notice();
+        }
+        // A panic went through its frame.
+        if slot.breaker.bits() & MINE != 0 {
+            interpreter.break_all(PENDING);
         }
         slot.die()
     }

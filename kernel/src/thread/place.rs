@@ -6,7 +6,7 @@ use core::{mem, ptr};
 
 use crate::{
     error::AttachError,
-    eval::breaker::OWED,
+    eval::breaker::{MINE, OWED},
     gil::Gil,
     host::Host,
     interpreter::{
@@ -219,6 +219,29 @@ impl<'rt, H: Host> Place<'rt, H> {
         unsafe { self.interpreter.gil().release(self.thread) }
     }
 
+    /// Lets the GIL go in the middle of a frame. Others are told of the calls that this thread was told of alone.
+    #[inline]
+    fn suspend(&self) {
+        if self.thread.breaker.bits() & MINE == 0 {
+            self.drop_gil(Status::Suspended);
+        } else {
+            self.suspend_and_tell();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn suspend_and_tell(&self) {
+        /// Also where a waker panics.
+        struct Suspend<'rt, H: Host>(Place<'rt, H>);
+        impl<H: Host> Drop for Suspend<'_, H> {
+            fn drop(&mut self) {
+                self.0.drop_gil(Status::Suspended);
+            }
+        }
+        Suspend(*self).0.share_calls();
+    }
+
     /// Lets the GIL go while `f` runs, and takes it back, with the token of `session` lent. Where others are stopped it
     /// keeps the GIL.
     ///
@@ -250,7 +273,7 @@ impl<'rt, H: Host> Place<'rt, H> {
         let keeps = self.interpreter.gil().keeps();
         session.hold.set(keeps);
         if keeps == Hold::Nothing {
-            self.drop_gil(Status::Suspended);
+            back.0.suspend();
         }
         let answer = f();
         drop(back);
@@ -286,9 +309,9 @@ impl<'rt, H: Host> Place<'rt, H> {
         // SAFETY: this thread holds the GIL through this place until `close` drops, and the session is open.
         let mut token = unsafe { Attached::new(self, &session) };
         let answer = f(&mut token);
-        // What the frame's last references left behind: no other thread state is told of it.
-        if self.thread.breaker.bits() & OWED != 0 || self.interpreter.head.take_untold() {
-            token.settle();
+        // What the frame's last references left behind, and its calls: no other thread state is told of it.
+        if self.thread.breaker.bits() & (OWED | MINE) != 0 || self.interpreter.head.take_untold() {
+            token.tidy();
         }
         drop(close);
         answer
@@ -317,6 +340,7 @@ impl<'rt, H: Host> Place<'rt, H> {
                 self.1.lent.set(self.2);
             }
         }
+        outer.share_calls();
         let back = Back(outer, session, session.lent.replace(true), self.thread);
         session.hold.set(Hold::Nothing);
         outer.thread.set_status(Status::Suspended);

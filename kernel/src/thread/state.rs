@@ -136,7 +136,7 @@ impl<H: Host> Runtime<H> {
         self.locked(|registry| {
             let born = self.listed(registry, id).map_err(|_| ThreadError::NotFound).and_then(|slot| {
                 slot.head.word.takes_threads()?;
-                let generation = registry.add_thread(thread, &slot.head, whence);
+                let generation = self.add_thread(registry, thread, &slot.head, whence);
                 let place = Place { rt: self, interpreter: slot, thread };
                 Ok(ThreadState::new(place, generation))
             });

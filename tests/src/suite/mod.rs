@@ -2,6 +2,7 @@
 //! rows of docs/features.md it proves, its `CPython` lines the tests it restates.
 
 pub mod accounts;
+pub mod calls;
 pub mod close;
 pub mod config;
 pub mod containers;

@@ -78,7 +78,6 @@ pub fn a_node_is_queued_once_at_a_time<H: TestHost>() {
 }
 
 /// SPEC: E2
-/// CPython: test_capi.TestPendingCalls.test_max_pending
 pub fn a_hundred_in_one_pass<H: TestHost>() {
     let rt = H::started();
     let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();

@@ -6,6 +6,7 @@ mod blocks;
 mod collections;
 mod creation;
 mod endings;
+mod pending;
 mod raw_layer;
 mod threads;
 mod values;
