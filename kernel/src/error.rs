@@ -17,8 +17,9 @@ errors! {
         OwnGilWithMainHeap = 0x0102 => "config: gil is own but use_main_obmalloc is on; main's heap is protected by main's GIL only, on this host: use an own heap, share the GIL, or take a host with a shared heap",
         /// The value of `gil` has no meaning.
         UnknownGil = 0x0103 => "config: gil has a value without meaning: use default (0), shared (1) or own (2)",
-        /// The memory limit is below what the interpreter itself takes.
-        LimitBelowFootprint = 0x0104 => "config: the memory limit is below what an interpreter takes before it runs anything: raise the limit",
+        /// A memory limit, soft or hard, is below what the interpreter itself takes:
+        /// [`Runtime::INTERPRETER_BYTES`](crate::runtime::Runtime::INTERPRETER_BYTES).
+        LimitBelowFootprint = 0x0104 => "config: a memory limit is below what an interpreter takes before it runs anything (Runtime::INTERPRETER_BYTES): raise it",
         /// No setting has this name.
         UnknownField = 0x0105 => "config: no setting has this name: see InterpreterConfig for the names",
         /// The setting wants a value of another type.

@@ -1,7 +1,7 @@
 //! The suite on `SlabHeap`: as usual, on a microcontroller, and with one arena at most kept.
 #![allow(unsafe_code)]
 
-use core::{alloc::Layout, mem::MaybeUninit};
+use core::{alloc::Layout, mem::MaybeUninit, ptr::NonNull};
 
 use archipelago_alloc_linked_list::LinkedListRaw;
 use archipelago_alloc_slab::{SlabHeap, SmallHeap, UsualHeap};
@@ -57,11 +57,13 @@ fn a_long_class_has_a_page_that_serves_it() {
 #[test]
 fn where_memory_is_short_pages_are() {
     const PAGE: usize = 16 << 10;
-    let bytes = vec![MaybeUninit::uninit(); 5 * PAGE].leak();
+    let mut bytes = vec![MaybeUninit::<u8>::uninit(); 5 * PAGE];
     let first = bytes.as_ptr().align_offset(PAGE);
     // Room for the table, a short page, a whole one, and behind that for a short one alone.
     let raw = LinkedListRaw::new(SpinLock::new_const());
-    raw.init(&mut bytes[first..first + 60 * 1024]).expect("the region is new");
+    let region = &mut bytes[first..first + 60 * 1024];
+    // SAFETY: the region outlives the allocator, and nothing else touches it.
+    unsafe { raw.init_at(NonNull::from(&mut *region).cast(), region.len()) }.expect("the region is new");
     let raw = Checked::new(raw);
     let mut model = Model::new(OnHeap::<SlabHeap<PAGE, 0, 49>, _>::new(&raw));
     for (size, most) in [(8000, 3..4), (100, 190..220), (8000, 3..4)] {

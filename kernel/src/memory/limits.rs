@@ -23,7 +23,8 @@ pub struct MemoryLimits {
     pub hard: Option<usize>,
     /// The most that may be live in ordinary running.
     pub soft: Option<usize>,
-    /// What may be live beyond the soft limit while its refusal is handled.
+    /// What may be live beyond the soft limit while its refusal is handled. Without a soft limit nothing is refused for it,
+    /// so it is of no effect until one is set.
     pub reserve: usize,
 }
 
