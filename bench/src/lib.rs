@@ -12,7 +12,7 @@
 //! | `report` | one line for each figure, and JSON |
 //! | `ops` | the operations of the kernel that are measured, each behind a call |
 //! | `contend` | two threads that take turns |
-//! | `one_heap` | a host with one heap for all |
+//! | `variant` | the std host with other parts |
 //! | `programs` | WebAssembly programs, and running them here and with the peer |
 //! | `commands` | commands that are measured as processes: ours and the peer's |
 //! | `process` | what the operating system says of a process |
@@ -24,12 +24,12 @@ pub mod figure;
 pub mod figures;
 pub mod heap;
 pub mod measure;
-pub mod one_heap;
 pub mod ops;
 pub mod process;
 pub mod programs;
 pub mod recorder;
 pub mod report;
+pub mod variant;
 
 use core::fmt;
 

@@ -6,6 +6,7 @@ use core::hint::black_box;
 use archipelago::{
     Attached, GuestTable, InterpreterConfig, InterpreterId, Runtime, ThreadState,
     kernel::{
+        self, Host,
         error::{AttachError, Interrupt, PendingError},
         eval::PendingFailed,
         memory::Ledger,
@@ -17,7 +18,7 @@ use crate::Trouble;
 
 /// Lets the GIL go and takes it back.
 #[inline(never)]
-pub fn detach(cx: &mut Attached<'_>) {
+pub fn detach<H: Host>(cx: &mut Attached<'_, H>) {
     cx.detach(|| black_box(()));
 }
 
@@ -26,7 +27,7 @@ pub fn detach(cx: &mut Attached<'_>) {
 /// # Errors
 /// The kernel's.
 #[inline(never)]
-pub fn attach(state: &mut ThreadState<'_>) -> Result<(), AttachError> {
+pub fn attach<H: Host>(state: &mut ThreadState<'_, H>) -> Result<(), AttachError> {
     state.attach(|cx| {
         black_box(cx);
     })
@@ -124,6 +125,6 @@ pub fn lock_unlock(mutex: &Mutex<()>) {
 ///
 /// # Errors
 /// The kernel's.
-pub fn isolated(rt: &Runtime) -> Result<ThreadState<'_>, Trouble> {
-    Ok(rt.create(&InterpreterConfig::isolated(), None)?)
+pub fn isolated<H: Host>(rt: &kernel::Runtime<H>) -> Result<ThreadState<'_, H>, Trouble> {
+    Ok(rt.create(&InterpreterConfig::isolated(), None).map_err(archipelago::Error::from)?)
 }

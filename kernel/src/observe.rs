@@ -8,7 +8,8 @@ use crate::{
     config::InterpreterConfig,
     interpreter::{InterpreterId, Whence},
     memory::Ledger,
-    sync::{AtomicPtr, Ordering},
+    sync::{AtomicPtr, Ordering, tally},
+    thread::Current,
 };
 
 /// What happened, or is about to.
@@ -56,6 +57,42 @@ pub enum Event<'a> {
         /// Its name.
         id: InterpreterId,
     },
+    /// A GIL went to a thread state, or from one: told to watchers only ([`Runtime::watch`](crate::runtime::Runtime::watch);
+    /// SPEC G5).
+    Gil(GilEvent),
+}
+
+/// What a thread state did about the GIL of its interpreter.
+#[non_exhaustive]
+#[repr(u8)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GilChange {
+    /// It begins to wait, for another one has it.
+    Waiting,
+    /// It has it now.
+    Attached,
+    /// It is about to let it go, of its own accord: to whoever is first.
+    Detached,
+    /// It is about to let it go because somebody asked: to somebody who waits.
+    GaveWay,
+}
+
+/// One change of a GIL. Those of one GIL are told in their order, but for `Waiting`, which may be told at any time: whoever
+/// is told of another one has the GIL.
+///
+/// Creation and clearing wait untold.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GilEvent {
+    /// What happened.
+    pub change: GilChange,
+    /// The thread state it happened to.
+    pub of: Current,
+    /// A number of the GIL, while the runtime lives: interpreters that share one have the same.
+    pub gil: usize,
+    /// [`GilStats::switches`](crate::gil::GilStats::switches) by now: whoever is `Attached` at another number than the one
+    /// before took it from another thread state.
+    pub switches: usize,
 }
 
 /// An observer says no to an event that may be vetoed.
@@ -125,5 +162,37 @@ impl Observers {
             at = node.next.load(Ordering::Acquire);
         }
         answer
+    }
+}
+
+/// Those who are told of what happens all the time.
+///
+/// On lines of its own, where those are long, for whoever attaches or detaches reads it and nobody writes it. Whether
+/// there are any is a tally, which no protocol depends on: the list itself orders what is read of it.
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
+pub(crate) struct Watchers {
+    any: tally::AtomicU32,
+    pub(crate) list: Observers,
+}
+
+impl Watchers {
+    const_unless_loom! {
+        pub(crate) const fn new() -> Self {
+            Watchers { any: tally::AtomicU32::new(0), list: Observers::new() }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed) != 0
+    }
+
+    /// `false`: the node stands in a list already.
+    pub(crate) fn add(&self, node: &'static ObserverNode) -> bool {
+        let added = self.list.add(node);
+        if added {
+            self.any.store(1, Ordering::Relaxed);
+        }
+        added
     }
 }

@@ -108,6 +108,7 @@ macro_rules! watched {
         unsafe impl GilPolicy<$gil> for Watched {
             const ASKS_ONCE: bool = <$policy as GilPolicy<$gil>>::ASKS_ONCE;
             const DIRECT: bool = <$policy as GilPolicy<$gil>>::DIRECT;
+            type HeldTime = <$policy as GilPolicy<$gil>>::HeldTime;
 
             fn wait(gil: &$gil, next: &mut dyn FnMut() -> Duration) -> <$gil as RawGil>::Held {
                 let mut first = true;

@@ -19,7 +19,7 @@ use archipelago_alloc_linked_list::LinkedListRaw;
 use archipelago_alloc_slab::SmallHeap;
 use archipelago_kernel::{
     Host,
-    gil::Blocking,
+    gil::{Blocking, GilPolicy},
     host::{Clock, CurrentSlot, Exhausted, Heap, NoPark, RawAlloc},
 };
 use archipelago_locks::SpinLock;
@@ -184,20 +184,21 @@ static CYCLES: AtomicU64 = AtomicU64::new(1 << 32);
 /// Apart from those of the other hosts in the program, and dense: tables are as long as the largest.
 static INDEXES: AtomicUsize = AtomicUsize::new(256);
 
-/// A machine whose memory is `R` and whose heaps are `T`. Deadlines are seen when somebody calls `tick`, as from a timer interrupt's bottom half.
+/// A machine whose memory is `R`, whose heaps are `T`, and whose GILs are had by the policy `P`. Deadlines are seen when somebody calls `tick`, as from a timer interrupt's bottom half.
 #[derive(Default)]
-pub struct Machine<R, T = Scanned<SmallHeap>> {
+pub struct Machine<R, T = Scanned<SmallHeap>, P = Blocking> {
     clock: Ticks,
     _memory: PhantomData<fn() -> (R, T)>,
+    _policy: PhantomData<fn() -> P>,
 }
 
 /// The machine with one region.
 pub type BareHost = Machine<BareRaw>;
 
-impl<R, T> Machine<R, T> {
+impl<R, T, P> Machine<R, T, P> {
     /// A host whose clock wraps soon.
     pub const fn new() -> Self {
-        Machine { clock: Ticks::new(), _memory: PhantomData }
+        Machine { clock: Ticks::new(), _memory: PhantomData, _policy: PhantomData }
     }
 
     /// Runs `f` as an interrupt handler on this core.
@@ -213,10 +214,10 @@ impl<R, T> Machine<R, T> {
     }
 }
 
-impl<R: RawAlloc, T: Heap<R>> Host for Machine<R, T> {
+impl<R: RawAlloc, T: Heap<R>, P: GilPolicy<SpinLock<YieldingCore>>> Host for Machine<R, T, P> {
     type Lock = SpinLock<YieldingCore>;
     type Gil = SpinLock<YieldingCore>;
-    type GilPolicy = Blocking;
+    type GilPolicy = P;
     type Park = NoPark;
     type Clock = Ticks;
     type Raw = R;

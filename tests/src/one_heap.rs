@@ -5,13 +5,16 @@ use core::cell::Cell;
 
 use archipelago_alloc_shared::Shared;
 use archipelago_alloc_slab::SmallHeap;
-use archipelago_kernel::host::RawLock;
+use archipelago_kernel::{
+    gil::{Blocking, Metered},
+    host::RawLock,
+};
 use archipelago_locks::SpinLock;
 
 use crate::{BareRaw, Machine, Scanned, YieldingCore};
 
-/// The machine with one heap for all.
-pub type OneHeapHost = Machine<BareRaw, Shared<Scanned<SmallHeap>, CountedLock>>;
+/// The machine with one heap for all, which counts how long GILs are held.
+pub type OneHeapHost = Machine<BareRaw, Shared<Scanned<SmallHeap>, CountedLock>, Metered<Blocking>>;
 
 std::thread_local! {
     static TAKEN: Cell<usize> = const { Cell::new(0) };

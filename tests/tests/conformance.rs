@@ -148,6 +148,8 @@ conformance! {
         the_default_interval_and_its_setting
         who_holds_and_who_waits_can_be_seen
         the_holder_of_a_shared_gil_is_named
+        held_time_is_what_was_held
+        held_time_is_that_of_each_interpreter
         a_short_run_does_not_wait_for_the_interval
         who_detaches_often_does_not_keep_a_third_from_running
         who_would_wait_for_itself_is_told
@@ -367,4 +369,10 @@ conformance! {
         who_stops_the_world_takes_no_gil
         births_and_ends_wait_for_a_stopped_world
         a_finalizing_interpreter_stops_nobody;
+    watchers:
+        every_way_in_and_out_is_told
+        a_waiter_and_a_switch_are_told
+        raw_attaches_are_told
+        the_changes_of_a_gil_are_told_in_their_order
+        a_watcher_stays_and_has_one_place;
 }

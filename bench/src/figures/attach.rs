@@ -1,6 +1,9 @@
 //! Taking the GIL and letting it go where nobody else wants it (SPEC T2), and safepoints (SPEC E1).
 
-use archipelago::Runtime;
+use archipelago::{
+    Runtime,
+    kernel::{self, Host},
+};
 use parking_lot::Mutex;
 
 use crate::{
@@ -8,6 +11,7 @@ use crate::{
     figure::{Figure, Goal, Peer},
     measure::{Effort, Samples, rounds, rounds_against},
     ops,
+    variant::MeteredHost,
 };
 
 pub(super) const FIGURES: &[Figure] = &[
@@ -36,6 +40,22 @@ pub(super) const FIGURES: &[Figure] = &[
         measure: attach,
     },
     Figure {
+        name: "detach/held",
+        what: "as 'detach', on a host that counts how long a GIL is held: two looks at the clock",
+        unit: "ns",
+        goal: Goal::AtMost(70.0),
+        peer: Peer::None,
+        measure: detach_metered,
+    },
+    Figure {
+        name: "attach/held",
+        what: "as 'attach', on such a host",
+        unit: "ns",
+        goal: Goal::AtMost(70.0),
+        peer: Peer::None,
+        measure: attach_metered,
+    },
+    Figure {
         name: "safepoint",
         what: "a safepoint with nothing to do",
         unit: "ns",
@@ -46,13 +66,21 @@ pub(super) const FIGURES: &[Figure] = &[
 ];
 
 fn detach(effort: Effort) -> Result<Samples, Trouble> {
-    let rt = Runtime::new()?;
-    ops::isolated(&rt)?.attach(|cx| {
+    detach_on(&*Runtime::new()?, effort)
+}
+
+fn detach_metered(effort: Effort) -> Result<Samples, Trouble> {
+    detach_on(&MeteredHost::started()?, effort)
+}
+
+fn detach_on<H: Host>(rt: &kernel::Runtime<H>, effort: Effort) -> Result<Samples, Trouble> {
+    let samples = ops::isolated(rt)?.attach(|cx| {
         rounds(effort, |count| {
             (0..count).for_each(|_| ops::detach(cx));
             Ok(())
         })
-    })?
+    });
+    samples.map_err(archipelago::Error::from)?
 }
 
 fn detach_against_mutex(effort: Effort) -> Result<Samples, Trouble> {
@@ -72,8 +100,15 @@ fn detach_against_mutex(effort: Effort) -> Result<Samples, Trouble> {
 }
 
 fn attach(effort: Effort) -> Result<Samples, Trouble> {
-    let rt = Runtime::new()?;
-    let mut state = ops::isolated(&rt)?;
+    attach_on(&*Runtime::new()?, effort)
+}
+
+fn attach_metered(effort: Effort) -> Result<Samples, Trouble> {
+    attach_on(&MeteredHost::started()?, effort)
+}
+
+fn attach_on<H: Host>(rt: &kernel::Runtime<H>, effort: Effort) -> Result<Samples, Trouble> {
+    let mut state = ops::isolated(rt)?;
     rounds(effort, |count| Ok((0..count).try_for_each(|_| ops::attach(&mut state))?))
 }
 

@@ -13,7 +13,7 @@ use crate::{
     figure::{Figure, Goal, Peer},
     heap::{Batch, Ours, lifo},
     measure::{Effort, Samples, rounds_against, turns_against},
-    one_heap::OneHeapHost,
+    variant::OneHeapHost,
 };
 
 const OWN: InterpreterConfig = InterpreterConfig::isolated();

@@ -5,6 +5,7 @@
 use crate::{
     error::{DeadlineError, Interrupt},
     eval::breaker::{ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, MINE, OWED, PENDING, STOP},
+    gil::Counter,
     host::Host,
     thread::Attached,
 };
@@ -34,7 +35,9 @@ impl<H: Host> Attached<'_, H> {
         if self.thread().breaker.take(DROP_GIL) != 0 {
             let place = self.place();
             // SAFETY: [T1] the token proves that this thread holds the GIL through its place.
-            unsafe { place.interpreter.gil().hand_over(place.rt, place.thread, &place.interpreter.head) };
+            let held =
+                unsafe { place.interpreter.gil().hand_over(place.rt, place.thread, &place.interpreter.head) };
+            held.inspect(|held| place.interpreter.held_time.add(*held));
         }
         let breaker = &self.thread().breaker;
         if breaker.bits() & FINALIZING != 0 {

@@ -6,11 +6,15 @@
 
 #![allow(unsafe_code)]
 
+mod held;
 mod keep;
+mod passage;
 mod policy;
 mod wait;
 
-pub use policy::{Blocking, GilPolicy, Interval};
+pub use held::{HeldTime, Meter, Unmetered};
+pub(crate) use held::{HeldTimeOf, counter::Counter};
+pub use policy::{Blocking, GilPolicy, Interval, Metered};
 
 use core::{ptr, time::Duration};
 

@@ -1,9 +1,12 @@
 //! How a thread waits for a GIL and how a holder that was asked lets go: one policy per tier of [`RawGil`].
 #![allow(unsafe_code)]
 
-use core::time::Duration;
+use core::{marker::PhantomData, time::Duration};
 
-use crate::host::{RawGil, RawGilFair, RawGilTimed};
+use crate::{
+    gil::{HeldTime, Meter, Unmetered},
+    host::{RawGil, RawGilFair, RawGilTimed},
+};
 
 /// Waiting for a GIL and handing it over, as far as the lock below can.
 ///
@@ -16,6 +19,9 @@ pub unsafe trait GilPolicy<G: RawGil>: 'static {
 
     /// After `hand_over` the lock belongs to a waiter that was blocked, even before that thread runs.
     const DIRECT: bool = false;
+
+    /// What is kept of the time that the GIL is held: [`Unmetered`], unless the policy is [`Metered`].
+    type HeldTime: HeldTime;
 
     /// Blocks until the GIL is held. `next` may make a drop request. It is called before the thread sleeps, and again
     /// whenever what it answered has passed; once only where the lock cannot be waited for with a time limit. It does not
@@ -36,6 +42,7 @@ pub struct Blocking;
 // SAFETY: `lock` returns with the GIL held, `unlock` releases it (contract of `RawGil`).
 unsafe impl<G: RawGil> GilPolicy<G> for Blocking {
     const ASKS_ONCE: bool = true;
+    type HeldTime = Unmetered;
 
     fn wait(gil: &G, next: &mut dyn FnMut() -> Duration) -> G::Held {
         next();
@@ -56,6 +63,7 @@ pub struct Interval;
 unsafe impl<G: RawGilTimed + RawGilFair> GilPolicy<G> for Interval {
     const ASKS_ONCE: bool = false;
     const DIRECT: bool = true;
+    type HeldTime = Unmetered;
 
     fn wait(gil: &G, next: &mut dyn FnMut() -> Duration) -> G::Held {
         gil.lock_asking(next)
@@ -64,5 +72,30 @@ unsafe impl<G: RawGilTimed + RawGilFair> GilPolicy<G> for Interval {
     unsafe fn hand_over(gil: &G, held: G::Held) {
         // SAFETY: passed on from the caller.
         unsafe { gil.unlock_fair(held) }
+    }
+}
+
+/// As `P`, and the time that the threads of each interpreter hold its GIL is counted, exactly:
+/// [`InterpreterStats::held`](crate::interpreter::InterpreterStats::held) (SPEC G5). A host says `type GilPolicy =
+/// Metered<Interval>`.
+///
+/// It costs two looks at the clock for each time the GIL is had, and a few words in each interpreter; without it, nothing.
+/// A clock that panics then ends the program, for it would do so in the middle of an attach or a detach.
+#[derive(Debug, Clone, Copy)]
+pub struct Metered<P>(PhantomData<fn() -> P>);
+
+// SAFETY: `P` keeps the contract.
+unsafe impl<G: RawGil, P: GilPolicy<G>> GilPolicy<G> for Metered<P> {
+    const ASKS_ONCE: bool = P::ASKS_ONCE;
+    const DIRECT: bool = P::DIRECT;
+    type HeldTime = Meter;
+
+    fn wait(gil: &G, next: &mut dyn FnMut() -> Duration) -> G::Held {
+        P::wait(gil, next)
+    }
+
+    unsafe fn hand_over(gil: &G, held: G::Held) {
+        // SAFETY: passed on from the caller.
+        unsafe { P::hand_over(gil, held) }
     }
 }

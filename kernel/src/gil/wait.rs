@@ -28,9 +28,10 @@ use core::time::Duration;
 
 use crate::{
     eval::breaker::DROP_GIL,
-    gil::{ASKED, Gil, GilPolicy, add, micros},
+    gil::{ASKED, Counter, Gil, GilPolicy, HeldTimeOf, add, micros},
     host::{Clock, Host, RawGil},
     interpreter::InterpreterHead,
+    observe::GilChange,
     runtime::Runtime,
     sync::{Ordering, fence},
     thread::{
@@ -75,6 +76,7 @@ impl<H: Host> Gil<H> {
         }
         // Inside the guard: the host may panic here.
         let start = timed.map(|rt| {
+            self.tell(rt, me, interpreter, GilChange::Waiting);
             let clock = rt.host().clock();
             (clock, clock.now())
         });
@@ -117,9 +119,16 @@ impl<H: Host> Gil<H> {
         self.since.get().filter(|_| known)
     }
 
-    fn set_since(&self, at: <H::Clock as Clock>::Instant) {
+    pub(super) fn set_since(&self, at: <H::Clock as Clock>::Instant) {
         self.since.set(Some(at));
         self.since_switch.set(self.switches.load(Ordering::Relaxed) as u32);
+    }
+
+    /// As [`since`](Self::since), and forgets it.
+    pub(super) fn take_since(&self) -> Option<<H::Clock as Clock>::Instant> {
+        let since = self.since();
+        self.since.set(None);
+        since
     }
 
     /// For who had the GIL for so long, let somebody have it, early or not, and has waited so long until now.
@@ -163,24 +172,30 @@ impl<H: Host> Gil<H> {
         unsafe { H::GilPolicy::hand_over(&self.raw, held) }
     }
 
-    /// Answers a drop request: somebody who waits gets the GIL, then this thread takes it again.
+    /// Answers a drop request: somebody who waits gets the GIL, then this thread takes it again. Answers how long this
+    /// thread had it, if that is known.
     ///
     /// # Safety
     /// This thread holds this GIL through `me`, a thread state of `interpreter`.
-    pub(crate) unsafe fn hand_over(&self, rt: &Runtime<H>, me: &ThreadSlot, interpreter: &InterpreterHead) {
+    pub(crate) unsafe fn hand_over(
+        &self,
+        rt: &Runtime<H>,
+        me: &ThreadSlot,
+        interpreter: &InterpreterHead,
+    ) -> Option<Duration> {
         // Who asked is still waiting when others may go on.
         if self.keeps() != Hold::Nothing {
-            return;
+            return None;
         }
         let early = !self.turn();
         if self.waiters.load(Ordering::Acquire) == 0 {
-            return;
+            return None;
         }
-        // Where everybody asks at once there is nothing to account for.
-        let clock = (!H::GilPolicy::ASKS_ONCE).then(|| rt.host().clock());
+        self.tell(rt, me, interpreter, GilChange::GaveWay);
+        // Where everybody asks at once there is nothing to account for but the time itself.
+        let clock = (!H::GilPolicy::ASKS_ONCE || HeldTimeOf::<H>::COUNTS).then(|| rt.host().clock());
         let gave = clock.map(|clock| clock.now());
-        let held = self.since();
-        self.since.set(None);
+        let held = clock.zip(gave).and_then(|(clock, gave)| Some(clock.between(self.take_since()?, gave)));
         let seen = self.switches.load(Ordering::Relaxed);
         let lock = self.take_back();
         // SAFETY: `lock` comes from the acquisition in `take` on this thread.
@@ -189,9 +204,10 @@ impl<H: Host> Gil<H> {
         if let Some((clock, gave)) = clock.zip(gave) {
             let back = self.since().unwrap_or_else(|| clock.now());
             self.set_since(back);
-            let held = held.map_or(Duration::ZERO, |since| clock.between(since, gave));
-            self.settle(held, early, clock.between(gave, back));
+            self.settle(held.unwrap_or_default(), early, clock.between(gave, back));
         }
+        self.tell(rt, me, interpreter, GilChange::Attached);
+        held
     }
 
     /// Takes the GIL after it was let go because somebody asked, with so many switches `seen`: not before one who waits

@@ -210,6 +210,7 @@ impl<H: Host> Place<'_, H> {
 
     fn start_guest(self, table: &'static GuestTable<H>) -> Result<(), CreateError> {
         self.interpreter.gil().take_untimed(self.thread, &self.interpreter.head);
+        self.came();
         // SAFETY: only this thread can reach the interpreter; nothing else is attached on it.
         let started = unsafe { self.frame(false, |cx| cx.start_guest(table)) };
         started.map_err(|error| match error {

@@ -6,7 +6,7 @@ use crate::{
     config::{Act, InterpreterConfig},
     error::{EndError, GuardError, LookupError, PermitError, Refusal, ThreadError},
     eval::breaker::INTERRUPT,
-    gil::GilStats,
+    gil::{Counter, GilStats},
     host::Host,
     interpreter::{Guard, InterpreterId, InterpreterSlot, Patience, Phase, Port, View, Whence, end},
     memory::{Ledger, Usage},
@@ -38,6 +38,9 @@ pub struct InterpreterStats {
     pub waits: usize,
     /// They waited so long in all. Wraps with the host's pointer width, in microseconds.
     pub waited: Duration,
+    /// Its threads held the GIL so long in all, where the host counts that ([`Metered`](crate::gil::Metered)): up to when
+    /// it was let go last. Wraps as `waited` does.
+    pub held: Option<Duration>,
     /// Its threads took the GIL so often from another thread state.
     pub switches: usize,
     /// Open activations.
@@ -114,6 +117,7 @@ impl<'rt, H: Host> Interpreter<'rt, H> {
         self.with(|slot| InterpreterStats {
             waits: slot.head.waits.load(Ordering::Relaxed),
             waited: Duration::from_micros(slot.head.waited_us.load(Ordering::Relaxed) as u64),
+            held: slot.held_time.sum(),
             switches: slot.head.switches.load(Ordering::Relaxed),
             activations: slot.head.word.activations(),
             guards: slot.head.word.guards(),

@@ -118,11 +118,13 @@ pub(super) fn with_token<H: Host>(
                 let theirs = &*session.runtime.get().cast::<Runtime<H>>();
                 Place::of_session(theirs, session).lend_gil(session, || {
                     slot.gil().take_untimed(thread, &slot.head);
+                    place.came();
                     place.frame(false, f);
                 });
             }
             None => {
                 slot.gil().take_untimed(thread, &slot.head);
+                place.came();
                 place.frame(false, f);
             }
         }

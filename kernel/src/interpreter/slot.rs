@@ -7,7 +7,7 @@ use core::{cell::UnsafeCell, ptr};
 use crate::{
     config::InterpreterConfig,
     eval::FrameEval,
-    gil::{DEFAULT_SWITCH_INTERVAL, Gil},
+    gil::{Counter, DEFAULT_SWITCH_INTERVAL, Gil, HeldTimeOf},
     guest::GuestTable,
     host::{Clock, Heap, Host},
     interpreter::{InterpreterHead, Whence},
@@ -27,6 +27,8 @@ pub(crate) struct InterpreterSlot<H: Host> {
     pub(crate) head: InterpreterHead,
     /// Used by this interpreter if it has its own GIL, unused otherwise.
     pub(crate) own_gil: Gil<H>,
+    /// GIL: how long its threads held it.
+    pub(crate) held_time: HeldTimeOf<H>,
     /// const: the slot whose GIL this interpreter uses: its own, or main's.
     pub(crate) gil_of: Cell<*const InterpreterSlot<H>>,
     /// GIL: used by this interpreter if it has its own heap, unused otherwise. Main's may be used under other GILs too
@@ -62,6 +64,7 @@ impl<H: Host> InterpreterSlot<H> {
         InterpreterSlot {
             head: InterpreterHead::new(slot_word::<H::Slot>),
             own_gil: Gil::new(),
+            held_time: HeldTimeOf::<H>::new(),
             gil_of: Cell::new(ptr::null()),
             own_heap: UnsafeCell::new(H::Heap::new()),
             heap_of: Cell::new(ptr::null()),
@@ -83,6 +86,7 @@ impl<H: Host> InterpreterSlot<H> {
     pub(super) fn renew(&self, config: InterpreterConfig, whence: Whence, owns_heap: bool) {
         self.head.renew(config, whence, owns_heap);
         self.own_gil.renew(DEFAULT_SWITCH_INTERVAL);
+        self.held_time.renew();
         let _ = self.head.account.add(Domain::Raw, Self::FOOTPRINT);
     }
 

@@ -130,7 +130,7 @@ pub unsafe fn swap<H: Host>(
         place.admit_thread()?;
         from.thread.session.close::<H>();
         // SAFETY: [T1] this thread holds the GIL that both use.
-        unsafe { place.interpreter.gil().rename(place.thread, &place.interpreter.head) };
+        unsafe { place.rename_gil(from) };
         None
     } else {
         let suspended = Suspended::new(from);

@@ -27,7 +27,7 @@ use crate::{
     host::Host,
     interpreter::{InterpreterHead, InterpreterId, InterpreterSlot, Role},
     memory::{AllocCause, RawDomain, TransitAccount},
-    observe::{Event, ObserverNode, Observers, Veto},
+    observe::{Event, ObserverNode, Observers, Veto, Watchers},
     runtime::phase::{BeginInitialize, PhaseWord},
     sync::{AtomicU32, Lock, Ordering, fence},
     thread::{
@@ -44,6 +44,7 @@ pub struct Runtime<H: Host> {
     phase: PhaseWord,
     registry: Lock<H::Lock, Registry>,
     observers: Observers,
+    watchers: Watchers,
     transit: TransitAccount,
     /// An interpreter was asked for something where the lock was not free: whoever had it delivers the kick.
     ///
@@ -85,6 +86,7 @@ impl<H: Host> Runtime<H> {
                 phase: PhaseWord::new(),
                 registry: Lock::new(lock, Registry::new()),
                 observers: Observers::new(),
+                watchers: Watchers::new(),
                 transit: TransitAccount::new(),
                 kicked: AtomicU32::new(0),
                 stops: world::Stops::new(),
@@ -118,6 +120,26 @@ impl<H: Host> Runtime<H> {
     /// `false`: the node is in use already.
     pub fn observe(&self, node: &'static ObserverNode) -> bool {
         self.observers.add(node)
+    }
+
+    /// Adds an observer that is told of [`Event::Gil`], on the way of every attach and detach, and of nothing else (SPEC
+    /// G5). It stays for ever, as those of [`observe`](Self::observe) do. `false`: the node is in use already.
+    ///
+    /// It is called in the middle of attaching and detaching, by the thread that has the GIL or is about to wait for it. So it
+    /// must be short, and must not use the kernel, which could wait for that very GIL; and where it panics, the program ends
+    /// there. Until somebody watches it costs one load.
+    pub fn watch(&self, node: &'static ObserverNode) -> bool {
+        self.watchers.add(node)
+    }
+
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watchers.any()
+    }
+
+    pub(crate) fn tell_watchers(&self, event: &Event<'_>) {
+        // There is nothing to veto.
+        let _ = self.watchers.list.tell(event);
     }
 
     pub(crate) fn tell(&self, event: &Event<'_>) -> Result<(), Veto> {

@@ -148,6 +148,7 @@ impl<'rt, H: Host> Place<'rt, H> {
         self.interpreter.gil().take(self.rt, self.thread, &self.interpreter.head);
         self.admit_thread()?;
         mem::forget(undo);
+        self.came();
         if self.interpreter.head.word.is_finalizing() {
             self.drop_gil(Status::Detached);
             return Err(AttachError::Finalizing);
@@ -192,6 +193,7 @@ impl<'rt, H: Host> Place<'rt, H> {
     pub(crate) fn take_gil_back(self) {
         self.interpreter.gil().take(self.rt, self.thread, &self.interpreter.head);
         self.look_around();
+        self.came();
     }
 
     /// What happened while the token was lent. Holder only.
@@ -215,6 +217,7 @@ impl<'rt, H: Host> Place<'rt, H> {
     #[inline]
     pub(crate) fn drop_gil(self, status: Status) {
         self.thread.set_status(status);
+        self.goes();
         // SAFETY: [T1] every caller opened this place on this thread, so this thread holds the GIL.
         unsafe { self.interpreter.gil().release(self.thread) }
     }
@@ -328,24 +331,23 @@ impl<'rt, H: Host> Place<'rt, H> {
         session: &Session,
         f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
     ) -> R {
-        struct Back<'a, H: Host>(Place<'a, H>, &'a Session, bool, &'a ThreadSlot);
-        impl<H: Host> Drop for Back<'_, H> {
+        struct Back<'a, 'rt, H: Host>(Place<'a, H>, &'a Session, bool, Place<'rt, H>);
+        impl<H: Host> Drop for Back<'_, '_, H> {
             fn drop(&mut self) {
-                let Place { interpreter, thread, .. } = self.0;
-                self.3.set_status(Status::Detached);
+                self.3.thread.set_status(Status::Detached);
                 // SAFETY: [T1] this thread holds the GIL that both interpreters use.
-                unsafe { interpreter.gil().rename(thread, &interpreter.head) };
+                unsafe { self.0.rename_gil(self.3) };
                 self.0.notice_finalizing();
                 self.1.hold.set(Hold::Gil);
                 self.1.lent.set(self.2);
             }
         }
         outer.share_calls();
-        let back = Back(outer, session, session.lent.replace(true), self.thread);
+        let back = Back(outer, session, session.lent.replace(true), self);
         session.hold.set(Hold::Nothing);
         outer.thread.set_status(Status::Suspended);
         // SAFETY: [T1] as above.
-        unsafe { self.interpreter.gil().rename(self.thread, &self.interpreter.head) };
+        unsafe { self.rename_gil(outer) };
         // SAFETY: passed on; the GIL is held through this place now.
         let answer = unsafe { self.frame(true, f) };
         drop(back);

@@ -243,6 +243,88 @@ pub fn the_holder_of_a_shared_gil_is_named<H: TestHost>() {
     both(None);
 }
 
+/// Whether the host counts how long GILs are held.
+fn counts_held_time<H: TestHost>(rt: &Runtime<H>) -> bool {
+    rt.interpreter(rt.main().unwrap()).unwrap().stats().unwrap().held.is_some()
+}
+
+/// SPEC: G5
+pub fn held_time_is_what_was_held<H: TestHost>() {
+    let rt = H::started();
+    let id = create(&rt, &InterpreterConfig::isolated());
+    let interpreter = rt.interpreter(id).unwrap();
+    let held = || interpreter.stats().unwrap().held;
+    let (long, short) = (Duration::from_millis(50), Duration::from_millis(1));
+    let mut state = rt.thread_state(id).unwrap();
+    if !counts_held_time(&rt) {
+        state.attach(|cx| cx.detach(|| assert_eq!(held(), None))).unwrap();
+        return;
+    }
+    assert_eq!(held(), Some(Duration::ZERO));
+    state
+        .attach(|cx| {
+            H::pass(&rt, long);
+            assert_eq!(held(), Some(Duration::ZERO), "counted when it is let go");
+            cx.detach(|| {
+                let so_far = held().unwrap();
+                assert!(so_far >= long && so_far < long + short, "{so_far:?}");
+                H::pass(&rt, long);
+            });
+            assert!(held().unwrap() < long + short, "not what passed meanwhile");
+        })
+        .unwrap();
+    let mut before = held().unwrap();
+    // Also where it is handed over at a safepoint.
+    thread::scope(|s| {
+        state
+            .attach(|cx| {
+                s.spawn(|| rt.ensure(id, |_| ()).unwrap());
+                until("it waits", || interpreter.gil().unwrap().waiters == 1);
+                H::pass(&rt, long);
+                before = held().unwrap();
+                let switches = interpreter.gil().unwrap().switches;
+                until("it was let in", || {
+                    cx.safepoint().is_ok() && interpreter.gil().unwrap().switches == switches + 2
+                });
+                assert!(held().unwrap() >= before + long);
+                before = held().unwrap();
+            })
+            .unwrap();
+    });
+    assert!(held().unwrap() < before + long, "nothing is counted twice");
+    rt.end(id, None).unwrap();
+    let next = create(&rt, &InterpreterConfig::isolated());
+    assert_eq!(rt.interpreter(next).unwrap().stats().unwrap().held, Some(Duration::ZERO));
+}
+
+/// Of those that share a GIL each has its own.
+///
+/// SPEC: G5
+pub fn held_time_is_that_of_each_interpreter<H: TestHost>() {
+    let rt = H::started();
+    if !counts_held_time(&rt) {
+        return;
+    }
+    let mut states = [0; 2].map(|_| rt.create(&InterpreterConfig::legacy(), None).unwrap());
+    let ids = states.each_ref().map(|state| state.interpreter());
+    let held = || ids.map(|id| rt.interpreter(id).unwrap().stats().unwrap().held.unwrap().as_millis());
+    let [outer, inner] = &mut states;
+    let pass = |millis| H::pass(&rt, Duration::from_millis(millis));
+    outer
+        .attach(|cx| {
+            pass(50);
+            cx.enter(inner, |_| {
+                assert_eq!(held(), [50, 0]);
+                pass(70);
+            })
+            .unwrap();
+            assert_eq!(held(), [50, 70]);
+            pass(50);
+        })
+        .unwrap();
+    assert_eq!(held(), [100, 70]);
+}
+
 /// SPEC: G6
 pub fn who_would_wait_for_itself_is_told<H: TestHost>() {
     let rt = H::started();

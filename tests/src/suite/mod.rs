@@ -29,4 +29,5 @@ pub mod small_limits;
 pub mod swap;
 pub mod thread_states;
 pub mod values;
+pub mod watchers;
 pub mod world;

@@ -1,10 +1,14 @@
-//! The std host with one heap for all: PEP 684's third strategy.
+//! The std host with other parts.
 
-use core::time::Duration;
+use core::{marker::PhantomData, time::Duration};
 
 use archipelago::{
     ParkingGil, StdClock, StdHost, StdPark, ThreadLocalSlot,
-    kernel::{Host, Runtime, gil::Interval, host::RawLock},
+    kernel::{
+        Host, Runtime,
+        gil::{GilPolicy, Interval, Metered},
+        host::{Heap, RawLock},
+    },
 };
 use archipelago_alloc_shared::Shared;
 use archipelago_alloc_slab::UsualHeap;
@@ -16,29 +20,35 @@ use crate::Trouble;
 
 type StdLock = FromLockApi05<RawMutex>;
 
-/// As [`StdHost`], but for its heap, and without a timer for deadlines.
-pub struct OneHeapHost(StdHost);
+/// As [`StdHost`], but for its heap and its policy, and without a timer for deadlines.
+pub struct Variant<T, P>(StdHost, PhantomData<fn() -> (T, P)>);
 
-impl OneHeapHost {
+/// With one heap for all: PEP 684's third strategy.
+pub type OneHeapHost = Variant<Shared<UsualHeap, StdLock>, Interval>;
+
+/// It counts how long GILs are held.
+pub type MeteredHost = Variant<UsualHeap, Metered<Interval>>;
+
+impl<T: Heap<SystemRaw>, P: GilPolicy<ParkingGil>> Variant<T, P> {
     /// A runtime on such a host.
     ///
     /// # Errors
     /// If main cannot be made.
     pub fn started() -> Result<Runtime<Self>, Trouble> {
-        let rt = Runtime::new(OneHeapHost(StdHost::new()), SystemRaw, StdLock::new());
+        let rt = Runtime::new(Variant(StdHost::new(), PhantomData), SystemRaw, StdLock::new());
         let _main = rt.initialize(None).map_err(archipelago::Error::from)?;
         Ok(rt)
     }
 }
 
-impl Host for OneHeapHost {
+impl<T: Heap<SystemRaw>, P: GilPolicy<ParkingGil>> Host for Variant<T, P> {
     type Lock = StdLock;
     type Gil = ParkingGil;
-    type GilPolicy = Interval;
+    type GilPolicy = P;
     type Park = StdPark;
     type Clock = StdClock;
     type Raw = SystemRaw;
-    type Heap = Shared<UsualHeap, StdLock>;
+    type Heap = T;
     type Slot = ThreadLocalSlot;
 
     fn clock(&self) -> &StdClock {
