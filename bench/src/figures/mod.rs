@@ -11,6 +11,7 @@ mod attach;
 mod blocked;
 mod busy;
 mod create;
+mod daemons;
 mod enter;
 mod fairness;
 mod handover;
@@ -24,6 +25,7 @@ mod scaling;
 mod shared_gil;
 mod start;
 mod strategies;
+mod swap;
 mod teardown;
 mod thread_state;
 
@@ -33,12 +35,14 @@ pub fn all() -> impl Iterator<Item = &'static Figure> {
         create::FIGURES,
         attach::FIGURES,
         enter::FIGURES,
+        swap::FIGURES,
         thread_state::FIGURES,
         pending::FIGURES,
         object::FIGURES,
         heap::FIGURES,
         strategies::FIGURES,
         teardown::FIGURES,
+        daemons::FIGURES,
         idle::FIGURES,
         handover::FIGURES,
         fairness::FIGURES,
