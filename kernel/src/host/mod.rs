@@ -59,8 +59,8 @@ pub trait Host: Sized + Send + Sync + 'static {
         self.new_cycle() as usize
     }
 
-    /// A number that differs between threads (or cores) alive at the same time. Two things go by it: the assertion of
-    /// the lock order in debug builds, and `bound_to_thread`; memory safety does not.
+    /// A number that differs between threads (or cores) alive at the same time. Three things go by it: the assertion of
+    /// the lock order in debug builds, `bound_to_thread`, and which thread is main's; memory safety does not.
     fn thread_id(&self) -> usize;
 
     /// True inside an interrupt handler, where the host can tell. Operations that could block answer

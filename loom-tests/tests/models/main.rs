@@ -3,6 +3,7 @@
 
 mod announce;
 mod attach;
+mod calls;
 mod deadline;
 mod end;
 mod exits;

@@ -15,7 +15,7 @@ use loom::thread;
 /// How often a call ran. Not loom's, so that it orders nothing.
 pub(crate) type Ran = &'static AtomicUsize;
 
-fn count(_: &mut Attached<'_, LoomHost>, ran: usize) -> Result<(), PendingFailed> {
+pub(crate) fn count(_: &mut Attached<'_, LoomHost>, ran: usize) -> Result<(), PendingFailed> {
     // SAFETY: the argument of `call` below.
     let ran: Ran = unsafe { &*core::ptr::with_exposed_provenance(ran) };
     ran.fetch_add(1, Relaxed);
@@ -27,9 +27,14 @@ pub(crate) fn call() -> (&'static PendingCall<LoomHost>, Ran) {
     call_of(count)
 }
 
-fn call_of(run: PendingFn<LoomHost>) -> (&'static PendingCall<LoomHost>, Ran) {
+/// An argument of [`count`], and what it counts.
+pub(crate) fn counter() -> (usize, Ran) {
     let ran: Ran = Box::leak(Box::new(AtomicUsize::new(0)));
-    let argument = core::ptr::from_ref(ran).expose_provenance();
+    (core::ptr::from_ref(ran).expose_provenance(), ran)
+}
+
+fn call_of(run: PendingFn<LoomHost>) -> (&'static PendingCall<LoomHost>, Ran) {
+    let (argument, ran) = counter();
     (Box::leak(Box::new(PendingCall::new(run, argument))), ran)
 }
 
