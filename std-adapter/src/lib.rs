@@ -35,6 +35,32 @@ pub use slot::ThreadLocalSlot;
 pub use spawn::JoinHandle;
 
 /// The token of a thread that holds an interpreter's GIL on this host.
+///
+/// Parts of a run may have a deadline and fuel of their own, nested:
+///
+/// ```
+/// use archipelago::{InterpreterConfig, Runtime, kernel::error::Interrupt};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::new().unwrap();
+/// let mut state = runtime.create(&InterpreterConfig::isolated(), None).unwrap();
+/// state.attach(|cx| {
+///     let run = cx.with_deadline(Duration::from_millis(1), |cx| loop {
+///         if let Err(interrupt) = cx.safepoint() {
+///             break interrupt;
+///         }
+///     }).unwrap();
+///     assert_eq!((run.value, run.expired), (Interrupt::Deadline, true));
+///     assert_eq!(cx.safepoint(), Ok(()));
+///
+///     let run = cx.with_fuel(1000, |cx| {
+///         let inner = cx.with_fuel(10, |cx| cx.work(11));
+///         assert_eq!((inner.value, inner.ran_out), (Err(Interrupt::OutOfFuel), true));
+///         cx.work(100)
+///     });
+///     assert_eq!((run.value, run.left, run.ran_out), (Ok(()), 890, false));
+/// }).unwrap();
+/// ```
 pub type Attached<'i, H = StdHost> = kernel::Attached<'i, H>;
 /// A thread state on this host.
 pub type ThreadState<'rt, H = StdHost> = kernel::ThreadState<'rt, H>;

@@ -92,12 +92,17 @@ impl Timer {
     pub(crate) fn arm(&self, within: Duration) {
         let at = Instant::now() + within;
         let mut state = self.state();
-        state.next = Some(state.next.map_or(at, |next| next.min(at)));
+        let is_sooner = state.next.is_none_or(|next| at < next);
+        if is_sooner {
+            state.next = Some(at);
+        }
         if state.runtime.as_ref().is_some_and(|runtime| runtime.strong_count() > 0) {
             // Who armed it cannot be told by the kernel; `failed` keeps it.
             let _kept = state.start(thread::Builder::new());
         }
-        self.changed.notify_all();
+        if is_sooner {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits for the thread to go, for the runtime is about to.

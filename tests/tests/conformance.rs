@@ -181,7 +181,19 @@ conformance! {
         what_is_raised_reaches_threads_that_compute_and_that_wait
         with_something_raised_a_wait_does_not_begin
         what_is_raised_dies_with_its_thread_state
-        several_reasons_to_stop_are_told_one_by_one;
+        several_reasons_to_stop_are_told_one_by_one
+        a_part_of_a_run_has_a_deadline
+        the_earliest_deadline_holds
+        the_interpreters_deadline_is_around_all
+        what_is_entered_is_bound_too
+        a_scopes_deadline_wakes_a_wait
+        a_scope_closes_where_its_code_panics
+        a_scopes_deadline_may_be_refused
+        code_may_look_at_deadlines_itself
+        a_part_of_a_run_has_fuel
+        the_interpreters_fuel_is_around_all
+        code_that_only_makes_safepoints_runs_out_too
+        what_is_entered_spends_the_same_fuel;
     lifecycle:
         phases_follow_each_other
         initialize_twice_is_a_no_op

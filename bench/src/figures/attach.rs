@@ -2,7 +2,7 @@
 
 use archipelago::{
     Runtime,
-    kernel::{self, Host},
+    kernel::{self, Host, error::Interrupt},
 };
 use parking_lot::Mutex;
 
@@ -57,11 +57,19 @@ pub(super) const FIGURES: &[Figure] = &[
     },
     Figure {
         name: "safepoint",
-        what: "a safepoint with nothing to do",
+        what: "a safepoint with nothing to do, inlined as in a guest's loop, eight a round",
+        unit: "ns",
+        goal: Goal::AtMost(1.0),
+        peer: Peer::None,
+        measure: safepoint,
+    },
+    Figure {
+        name: "safepoint/called",
+        what: "the same behind a call",
         unit: "ns",
         goal: Goal::Information,
         peer: Peer::None,
-        measure: safepoint,
+        measure: safepoint_called,
     },
 ];
 
@@ -113,6 +121,27 @@ fn attach_on<H: Host>(rt: &kernel::Runtime<H>, effort: Effort) -> Result<Samples
 }
 
 fn safepoint(effort: Effort) -> Result<Samples, Trouble> {
+    let rt = Runtime::new()?;
+    ops::isolated(&rt)?.attach(|cx| {
+        rounds(effort, |count| {
+            // At most seven more than were asked for.
+            let mut eight = || -> Result<(), Interrupt> {
+                cx.safepoint()?;
+                cx.safepoint()?;
+                cx.safepoint()?;
+                cx.safepoint()?;
+                cx.safepoint()?;
+                cx.safepoint()?;
+                cx.safepoint()?;
+                cx.safepoint()
+            };
+            (0..count.div_ceil(8)).try_for_each(|_| eight()).map_err(archipelago::Error::from)?;
+            Ok(())
+        })
+    })?
+}
+
+fn safepoint_called(effort: Effort) -> Result<Samples, Trouble> {
     let rt = Runtime::new()?;
     ops::isolated(&rt)?.attach(|cx| {
         rounds(effort, |count| {

@@ -570,11 +570,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
                 assert_eq!(cx.safepoint(), model);
             }
             Operation::Spend { units } => {
-                let model = match interpreter.fuel {
-                    Some(left) if left < u64::from(units) => Err(Interrupt::OutOfFuel),
-                    _ => Ok(()),
-                };
-                interpreter.fuel = interpreter.fuel.map(|left| left.saturating_sub(units.into()));
+                let model = self.model.spend(here, units.into());
                 assert_eq!(cx.spend(units.into()), model);
             }
             Operation::Fuel { units } => {

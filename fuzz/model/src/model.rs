@@ -70,6 +70,8 @@ pub(crate) struct Thread {
     pub(crate) pending: bool,
     pub(crate) interrupt: bool,
     pub(crate) deadline: bool,
+    /// Fuel was refused.
+    pub(crate) dry: bool,
     /// The guest's data.
     pub(crate) data: Option<u64>,
 }
@@ -484,7 +486,22 @@ impl Model {
         if core::mem::take(&mut self.threads[thread].deadline) {
             return Err(Interrupt::Deadline);
         }
+        if core::mem::take(&mut self.threads[thread].dry) && self.interpreters[key].fuel == Some(0) {
+            return Err(Interrupt::OutOfFuel);
+        }
         Ok(())
+    }
+
+    pub(crate) fn spend(&mut self, key: Key, units: u64) -> Result<(), Interrupt> {
+        let Some(left) = self.interpreters[key].fuel else { return Ok(()) };
+        self.interpreters[key].fuel = Some(left.saturating_sub(units));
+        if left >= units {
+            return Ok(());
+        }
+        for thread in self.threads.iter_mut().filter(|thread| thread.interpreter == key) {
+            thread.dry = true;
+        }
+        Err(Interrupt::OutOfFuel)
     }
 
     /// Deadlines that passed are told to every thread state; how long until the next.

@@ -6,6 +6,7 @@ use archipelago::{
     Attached, GilChoice, GuestTable, InterpreterConfig, Runtime,
     kernel::{
         error::{GuestError, Interrupt},
+        eval::Raise,
         guest::{Fault, Step, Value, Waiting},
         interpreter::Interpreter,
     },
@@ -182,6 +183,71 @@ fn a_deadline_ends_computing_and_sleeping() {
         let begun = Instant::now();
         assert_eq!(run(&config, text), Step::Failed(Fault::Interrupted(Interrupt::Deadline)));
         assert!(begun.elapsed() < SOON);
+    }
+}
+
+/// SPEC: E5
+#[test]
+fn a_scopes_deadline_ends_computing_and_sleeping() {
+    for text in [SPIN.as_bytes(), &sample("sleep")] {
+        let runtime = Runtime::new().unwrap();
+        let mut state = runtime.create(&isolated(), WASM).unwrap();
+        let program = program(text);
+        let mut host = runtime.create(&isolated(), None).unwrap();
+        state
+            .attach(|cx| {
+                Wasm::load(cx, &program, WasiSetup::new()).unwrap();
+                let run = cx.with_deadline(Duration::from_millis(20), |cx| cx.exec(b"")).unwrap();
+                assert_eq!(run.value, Step::Failed(Fault::Interrupted(Interrupt::Deadline)));
+                assert!(run.expired);
+            })
+            .unwrap();
+        // And where it is entered from the interpreter that has the deadline.
+        host.attach(|cx| {
+            let run = cx.with_deadline(Duration::from_millis(20), |cx| {
+                cx.enter(&mut state, |cx| {
+                    Wasm::load(cx, &program, WasiSetup::new()).unwrap();
+                    cx.exec(b"")
+                })
+            });
+            let run = run.unwrap();
+            assert_eq!(run.value, Ok(Step::Failed(Fault::Interrupted(Interrupt::Deadline))));
+        })
+        .unwrap();
+    }
+}
+
+/// SPEC: E6
+#[test]
+fn a_scopes_fuel_is_exact() {
+    let runtime = Runtime::new().unwrap();
+    let mut state = runtime.create(&isolated().with_fuel(Some(1_000_000)), WASM).unwrap();
+    let program = program(SPIN);
+    state
+        .attach(|cx| {
+            for (given, spent) in [(1, 1), (12_345, 12_345), (0, 0)] {
+                let before = cx.fuel().unwrap();
+                Wasm::load(cx, &program, WasiSetup::new()).unwrap();
+                let run = cx.with_fuel(given, |cx| cx.exec(b""));
+                assert_eq!(run.value, Step::Failed(Fault::Interrupted(Interrupt::OutOfFuel)));
+                assert_eq!((run.left, run.ran_out, cx.safepoint()), (0, true, Ok(())));
+                assert_eq!(before - cx.fuel().unwrap(), spent);
+            }
+        })
+        .unwrap();
+}
+
+/// SPEC: E3
+#[test]
+fn what_is_raised_ends_computing_and_sleeping() {
+    let sleep: &str = String::leak(String::from_utf8(sample("sleep")).unwrap());
+    for text in [SPIN, sleep] {
+        let step = stopped_by(text, WasiSetup::new(), |interpreter| {
+            // In each thread state that it has: which one runs is not known here.
+            let raised = |thread| interpreter.raise_in(thread, Raise::new(1)).is_ok();
+            assert!((1..10).filter(|&thread| raised(thread)).count() > 0);
+        });
+        assert_eq!(step, Step::Failed(Fault::Interrupted(Interrupt::Raised)));
     }
 }
 

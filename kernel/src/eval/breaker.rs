@@ -23,6 +23,8 @@ pub(crate) const FINALIZING: u32 = 1 << 5;
 pub(crate) const COLLECT: u32 = 1 << 6;
 /// Something is raised in this thread state.
 pub(crate) const ASYNC: u32 = 1 << 8;
+/// Fuel is used up.
+pub(crate) const FUEL: u32 = 1 << 10;
 
 /// The world is being stopped. Whoever waits detached stands still already, so this does not end a wait.
 pub(crate) const STOP: u32 = 1 << 9;

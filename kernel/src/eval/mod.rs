@@ -1,17 +1,22 @@
-//! Evaluation: the breaker, pending calls, asynchronous exceptions, fuel, and the frame evaluation function.
+//! Evaluation: the breaker, pending calls, asynchronous exceptions, deadlines, fuel, and the frame evaluation function.
 
 mod add;
 pub(crate) mod breaker;
+mod deadline;
+mod fuel;
 mod mains;
 mod pass;
 pub(crate) mod pending;
 mod raise;
 mod safepoint;
+pub(crate) mod scope;
 mod slots;
 
 pub(crate) use mains::MainCalls;
 pub(crate) use slots::CallSlots;
 
+pub use deadline::Timed;
+pub use fuel::Fuelled;
 pub use pending::{PendingCall, PendingFailed, PendingFn};
 pub use raise::Raise;
 

@@ -3,13 +3,14 @@
 #![allow(unsafe_code)]
 
 use crate::{
-    error::{DeadlineError, Interrupt},
-    eval::breaker::{ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, INTERRUPT, MINE, OWED, PENDING, STOP},
+    error::Interrupt,
+    eval::breaker::{
+        ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, FUEL, INTERRUPT, MINE, OWED, PENDING, STOP,
+    },
     gil::Counter,
     host::Host,
     thread::Attached,
 };
-use core::time::Duration;
 
 impl<H: Host> Attached<'_, H> {
     /// Lets another thread have the GIL if one asked, runs pending calls, releases what is owed, and says
@@ -63,6 +64,9 @@ impl<H: Host> Attached<'_, H> {
         if breaker.take(DEADLINE) != 0 {
             return Err(Interrupt::Deadline);
         }
+        if breaker.take(FUEL) != 0 && self.is_dry() {
+            return Err(Interrupt::OutOfFuel);
+        }
         Ok(())
     }
 
@@ -82,49 +86,6 @@ impl<H: Host> Attached<'_, H> {
         let done = Done(self);
         if let Ok(table) = done.0.guest_table() {
             (table.memory_low)(done.0);
-        }
-    }
-
-    /// Takes `units` of work off the fuel, if any was set (SPEC E6).
-    ///
-    /// # Errors
-    /// `OutOfFuel` if less was left; it is then zero. `Finalizing` in a finalizing interpreter.
-    #[inline]
-    pub fn spend(&mut self, units: u64) -> Result<(), Interrupt> {
-        if self.slot().head.word.is_finalizing() {
-            return Err(Interrupt::Finalizing);
-        }
-        let head = &self.slot().head;
-        let Some(left) = head.fuel() else { return Ok(()) };
-        head.set_fuel(Some(left.saturating_sub(units)));
-        if left < units { Err(Interrupt::OutOfFuel) } else { Ok(()) }
-    }
-
-    /// Fuel left; `None` means that none is set and the work is not limited.
-    pub fn fuel(&self) -> Option<u64> {
-        self.slot().head.fuel()
-    }
-
-    /// Sets the fuel.
-    pub fn set_fuel(&mut self, units: Option<u64>) {
-        self.slot().head.set_fuel(units);
-    }
-
-    /// Sets the deadline of this interpreter, from now (SPEC E5); `None` takes it away.
-    ///
-    /// # Errors
-    /// `TooLong` if the host's clock cannot tell it, `Finalizing`; the old one stands.
-    pub fn set_deadline(&mut self, within: Option<Duration>) -> Result<(), DeadlineError> {
-        if self.slot().head.word.is_finalizing() {
-            return Err(DeadlineError::Finalizing);
-        }
-        match within {
-            Some(within) => self.rt().arm(self.slot(), within),
-            None => {
-                self.rt().locked(|registry| self.rt().disarm(registry, self.slot()));
-                self.thread().breaker.take(DEADLINE);
-                Ok(())
-            }
         }
     }
 }

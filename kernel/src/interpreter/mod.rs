@@ -28,7 +28,7 @@ pub(crate) use head::{Bound, InterpreterHead};
 pub use id::{InterpreterId, Whence};
 pub use join::JoinTicket;
 pub use port::Port;
-pub(crate) use slot::InterpreterSlot;
+pub(crate) use slot::{InstantOf, InterpreterSlot};
 pub(crate) use view::OpenVisit;
 pub use view::View;
 pub use word::Phase;

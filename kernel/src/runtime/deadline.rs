@@ -12,8 +12,13 @@ use crate::{
     runtime::{Registry, Runtime},
 };
 
+/// `next` is the sooner of the two.
+fn sooner(next: &mut Option<Duration>, left: Duration) {
+    *next = Some(next.map_or(left, |next| next.min(left)));
+}
+
 impl<H: Host> Runtime<H> {
-    /// Interrupts every interpreter whose deadline has passed, and answers how long it is until the next
+    /// Interrupts every interpreter and every part of a run whose deadline has passed, and answers how long it is until the next
     /// one; `None` if none is armed.
     ///
     /// The host calls it from a timer thread, from a timer interrupt's bottom half, or at the end of a
@@ -25,10 +30,20 @@ impl<H: Host> Runtime<H> {
         let clock = self.host().clock();
         let now = clock.now();
         let look = |registry: &mut Registry| {
-            if registry.armed == 0 {
+            if registry.armed == 0 && registry.scopes.is_null() {
                 return None;
             }
-            let (mut at, mut next) = (registry.newest(), None::<Duration>);
+            let mut next = None::<Duration>;
+            for scope in registry.scopes(self) {
+                match scope.at() {
+                    Some(deadline) if !scope.passed() => match clock.reached(now, deadline) {
+                        true => scope.pass(),
+                        false => sooner(&mut next, clock.between(now, deadline)),
+                    },
+                    _ => {}
+                }
+            }
+            let mut at = registry.newest();
             // SAFETY: listed heads are slots of this runtime, kept by the allocator's pointers.
             while let Some(head) = unsafe { at.as_ref() } {
                 // SAFETY: as above.
@@ -37,10 +52,10 @@ impl<H: Host> Runtime<H> {
                 let Some(deadline) = slot.deadline.get() else { continue };
                 if clock.reached(now, deadline) {
                     self.disarm(registry, slot);
+                    registry.scopes(self).for_each(|scope| scope.pass_around(&slot.head));
                     slot.head.break_some(DEADLINE);
                 } else {
-                    let left = clock.between(now, deadline);
-                    next = Some(next.map_or(left, |next| next.min(left)));
+                    sooner(&mut next, clock.between(now, deadline));
                 }
             }
             next

@@ -26,6 +26,8 @@ pub(crate) struct Registry {
     pub(crate) guards: *mut (),
     /// Interpreters with a deadline.
     pub(crate) armed: usize,
+    /// Open scopes with a deadline, newest first; of `eval/scope.rs`.
+    pub(crate) scopes: *const (),
     newest: *const InterpreterHead,
     oldest: *const InterpreterHead,
     pub(crate) table: IdTable,
@@ -48,6 +50,7 @@ impl Registry {
             count: 0,
             guards: ptr::null_mut(),
             armed: 0,
+            scopes: ptr::null(),
             newest: ptr::null(),
             oldest: ptr::null(),
             table: IdTable::new(),

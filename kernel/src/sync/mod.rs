@@ -19,22 +19,22 @@ pub(crate) use loom::{
 pub(crate) use core::{
     cell::Cell,
     hint::spin_loop,
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(all(not(archipelago_loom), feature = "portable-atomic"))]
 pub(crate) use {
     core::{cell::Cell, hint::spin_loop},
-    portable_atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+    portable_atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence},
 };
 
 /// Numbers that one writer at a time keeps and others only look at: relaxed, and no protocol depends on them. So
 /// under loom they are `core`'s, and loom does not branch at them.
 pub(crate) mod tally {
     #[cfg(not(archipelago_loom))]
-    pub(crate) use super::{AtomicU32, AtomicUsize};
+    pub(crate) use super::{AtomicU8, AtomicU32, AtomicUsize};
     #[cfg(archipelago_loom)]
-    pub(crate) use core::sync::atomic::{AtomicU32, AtomicUsize};
+    pub(crate) use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
 }
 
 mod lock;

@@ -76,6 +76,23 @@ impl<'i, H: Host> Attached<'i, H> {
         Place { rt: self.rt(), interpreter: self.slot(), thread: self.thread() }
     }
 
+    /// The place of this token's frame.
+    ///
+    /// # Safety
+    /// Not used after the call that has the token has returned: the runtime and its slots outlive the frame, whatever
+    /// happens to the token.
+    #[inline]
+    pub(crate) unsafe fn place_of_frame<'f>(&self) -> Place<'f, H> {
+        // SAFETY: slots are type-stable, and the frame borrows the runtime.
+        unsafe {
+            Place {
+                rt: self.rt.as_ref(),
+                interpreter: self.interpreter.as_ref(),
+                thread: self.thread.as_ref(),
+            }
+        }
+    }
+
     fn session(&self) -> &Session {
         // SAFETY: [S1] the frame of this token is open while the token can be used.
         unsafe { self.session.as_ref() }

@@ -6,7 +6,10 @@ use core::{mem, ptr};
 
 use crate::{
     error::AttachError,
-    eval::breaker::{MINE, OWED},
+    eval::{
+        breaker::{MINE, OWED},
+        scope::Inherited,
+    },
     gil::Gil,
     host::Host,
     interpreter::{
@@ -298,6 +301,7 @@ impl<'rt, H: Host> Place<'rt, H> {
         impl<H: Host> Drop for Close<'_, '_, H> {
             #[inline]
             fn drop(&mut self) {
+                Inherited::close(self.1, self.0);
                 self.0.close::<H>();
                 if !self.2 {
                     self.1.drop_gil(Status::Detached);
@@ -305,10 +309,12 @@ impl<'rt, H: Host> Place<'rt, H> {
             }
         }
         let session = Session::new();
+        let mut inherited = Inherited::new();
         // SAFETY: the record is closed by `close` below, before it leaves the stack; frames are closures, so
         // they close in reverse order.
         unsafe { session.open(self) };
         let close = Close(&session, self, gil_held);
+        inherited.open(self, &session);
         // SAFETY: this thread holds the GIL through this place until `close` drops, and the session is open.
         let mut token = unsafe { Attached::new(self, &session) };
         let answer = f(&mut token);

@@ -50,7 +50,7 @@ pub enum ThreadWhence {
 pub(crate) struct ThreadSlot {
     /// Odd while a thread state lives here; one up at every birth and death.
     generation: AtomicU32,
-    status: tally::AtomicU32,
+    status: tally::AtomicU8,
     pub(crate) breaker: Breaker,
     /// Set at birth, constant while the thread state lives.
     pub(crate) interpreter: Cell<*const InterpreterHead>,
@@ -63,6 +63,8 @@ pub(crate) struct ThreadSlot {
     pub(crate) next_slot: Cell<*mut ThreadSlot>,
     /// Under the runtime's lock: how to wake the thread while it waits in `Attached::wait`; on that call's stack.
     pub(crate) wake: Cell<*const Waiter>,
+    /// Of the OS thread that has a frame of the thread state open: the innermost scope with a deadline or fuel of its own.
+    pub(crate) scopes: Cell<*const ()>,
     /// Under the runtime's lock: what was raised in the thread state.
     pub(crate) raised: Cell<Option<Raise>>,
     /// Of the thread that has the thread state: it let its GIL go because somebody asked, at so many switches (their low
@@ -87,7 +89,7 @@ impl ThreadSlot {
         pub(crate) const fn new() -> Self {
             ThreadSlot {
                 generation: AtomicU32::new(0),
-                status: tally::AtomicU32::new(0),
+                status: tally::AtomicU8::new(0),
                 breaker: Breaker::new(),
                 interpreter: Cell::new(ptr::null()),
                 number: Cell::new(0),
@@ -96,6 +98,7 @@ impl ThreadSlot {
                 prev: Cell::new(ptr::null()),
                 next_slot: Cell::new(ptr::null_mut()),
                 wake: Cell::new(ptr::null()),
+                scopes: Cell::new(ptr::null()),
                 raised: Cell::new(None),
                 gave_way_at: Cell::new(0),
                 gave_way: Cell::new(false),
@@ -209,7 +212,7 @@ impl ThreadSlot {
 
     #[inline]
     pub(crate) fn set_status(&self, status: Status) {
-        self.status.store(status as u32, Ordering::Relaxed);
+        self.status.store(status as u8, Ordering::Relaxed);
     }
 
     pub(crate) fn status(&self) -> Status {

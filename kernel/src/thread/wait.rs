@@ -47,9 +47,8 @@ impl<H: Host> Attached<'_, H> {
                 });
             }
         }
-        // SAFETY: the runtime and its slots outlive this frame, whatever happens to the token.
-        let place: Place<'_, H> = unsafe { mem::transmute(self.place()) };
-        let _unregister = Unregister(place, outer);
+        // SAFETY: used until this function returns.
+        let _unregister = Unregister(unsafe { self.place_of_frame() }, outer);
         Ok(self.detach(f))
     }
 

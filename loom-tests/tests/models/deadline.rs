@@ -3,12 +3,15 @@
 use core::time::Duration;
 
 use archipelago_kernel::{Host as _, ThreadState, config::InterpreterConfig, error::Interrupt};
-use archipelago_loom_tests::{Carry, LoomHost, LoomRuntime, as_handler, model, own_gil};
+use archipelago_loom_tests::{Carry, Flag, LoomHost, LoomRuntime, as_handler, model, own_gil};
 use loom::thread;
 
 type State = ThreadState<'static, LoomHost>;
 
 const SOON: Duration = Duration::from_millis(1);
+const LATER: Duration = Duration::from_millis(1000);
+
+const LATE: Result<(), Interrupt> = Err(Interrupt::Deadline);
 
 /// An interpreter whose deadline has passed, and nobody has looked yet.
 fn overdue(rt: LoomRuntime) -> State {
@@ -92,5 +95,128 @@ fn tick_against_end() {
         timer.join().unwrap();
         assert!(!told(&mut next), "not for this one");
         assert_eq!(rt.tick(), None, "it is not armed any more");
+    });
+}
+
+/// Time passes on another thread, which looks.
+fn timer(rt: LoomRuntime) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        rt.host().clock().advance(SOON);
+        rt.tick();
+    })
+}
+
+/// A deadline that passes inside an inner scope, in which the error is swallowed, is told again outside.
+#[test]
+fn inner_and_outer() {
+    model("deadline::inner_and_outer", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        own_gil(rt)
+            .attach(|cx| {
+                let outer = cx.with_deadline(SOON, |cx| {
+                    let timer = timer(rt);
+                    let inner = cx.with_deadline(LATER, |cx| cx.safepoint() == LATE).unwrap();
+                    assert!(inner.expired || !inner.value, "told, so expired");
+                    timer.join().unwrap();
+                    assert_eq!([cx.safepoint(), cx.safepoint()], [LATE, Ok(())]);
+                });
+                assert!(outer.unwrap().expired);
+                assert_eq!(cx.safepoint(), Ok(()));
+            })
+            .unwrap();
+    });
+}
+
+/// A scope that closes at the moment its deadline passes leaves nothing behind.
+fn close_against(name: &str, tick: fn(LoomRuntime)) {
+    model(name, move |rt| {
+        let _ = rt.initialize(None).unwrap();
+        own_gil(rt)
+            .attach(|cx| {
+                let timer = cx.with_deadline(SOON, |_| {
+                    rt.host().clock().advance(SOON);
+                    thread::spawn(move || tick(rt))
+                });
+                timer.unwrap().value.join().unwrap();
+                assert_eq!((cx.safepoint(), rt.tick()), (Ok(()), None));
+            })
+            .unwrap();
+    });
+}
+
+#[test]
+fn close_against_tick() {
+    close_against("deadline::close_against_tick", |rt| assert_eq!(rt.tick(), None));
+}
+
+#[test]
+fn close_against_a_handlers_tick() {
+    close_against("deadline::close_against_a_handlers_tick", |rt| {
+        // It may find the lock taken.
+        assert!(matches!(as_handler(|| rt.tick()), None | Some(Duration::ZERO)));
+    });
+}
+
+/// The interpreter's deadline passes as a scope opens or closes: whatever is told inside is told outside once.
+#[test]
+fn tick_against_a_scope() {
+    model("deadline::tick_against_a_scope", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut state = overdue(rt);
+        let timer = thread::spawn(move || rt.tick());
+        state
+            .attach(|cx| {
+                let scope = cx.with_deadline(LATER, |cx| {
+                    let _swallowed = cx.safepoint();
+                });
+                assert!(!scope.unwrap().expired, "it is not its own");
+            })
+            .unwrap();
+        timer.join().unwrap();
+        assert!(told(&mut state));
+    });
+}
+
+/// What is entered from a scope is bound by it, and what is around the entered frame is told as well.
+#[test]
+fn tick_against_enter() {
+    model("deadline::tick_against_enter", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let mut other = own_gil(rt);
+        own_gil(rt)
+            .attach(|cx| {
+                let scope = cx.with_deadline(SOON, |cx| {
+                    let timer = timer(rt);
+                    let inside = cx.enter(&mut other, |cy| {
+                        timer.join().unwrap();
+                        [cy.safepoint(), cy.safepoint()]
+                    });
+                    assert_eq!(inside, Ok([LATE, Ok(())]));
+                    [cx.safepoint(), cx.safepoint()]
+                });
+                assert_eq!(scope.unwrap().value, [LATE, Ok(())]);
+            })
+            .unwrap();
+        assert!(!told(&mut other));
+    });
+}
+
+/// A scope's deadline ends a blocked wait, whenever it passes.
+#[test]
+fn tick_against_wait() {
+    model("deadline::tick_against_wait", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        own_gil(rt)
+            .attach(|cx| {
+                let scope = cx.with_deadline(SOON, |cx| {
+                    let timer = timer(rt);
+                    let flag = Flag::default();
+                    let told = cx.wait(&flag, || flag.block()).and_then(|()| cx.safepoint());
+                    timer.join().unwrap();
+                    told
+                });
+                assert_eq!(scope.unwrap().value, LATE);
+            })
+            .unwrap();
     });
 }

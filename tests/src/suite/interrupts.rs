@@ -1,17 +1,43 @@
 //! What is raised in one thread state from outside, and deadlines and fuel for a part of a run.
 
-use std::thread;
+use core::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::catch_unwind, thread};
 
 use archipelago_kernel::{
+    Attached, Runtime,
     config::InterpreterConfig,
-    error::{Interrupt, ThreadError},
-    eval::Raise,
+    error::{DeadlineError, Interrupt, ThreadError},
+    eval::{Raise, Timed},
+    host::{Clock, Host},
 };
 
 use crate::{
     TestHost,
     support::{Gate, create, presets},
 };
+
+/// A time that no test takes.
+const LONG: Duration = Duration::from_secs(1000);
+const SHORT: Duration = Duration::from_millis(1);
+
+const LATE: Result<(), Interrupt> = Err(Interrupt::Deadline);
+const DRY: Result<(), Interrupt> = Err(Interrupt::OutOfFuel);
+
+/// Time passes, and somebody looks at the deadlines.
+fn pass<H: TestHost>(rt: &Runtime<H>) -> Option<Duration> {
+    H::pass(rt, 2 * SHORT);
+    rt.tick()
+}
+
+/// What a scope answered that the clock can tell.
+fn within<R, H: Host>(
+    cx: &mut Attached<'_, H>,
+    within: Duration,
+    f: impl FnOnce(&mut Attached<'_, H>) -> R,
+) -> (R, bool) {
+    let Timed { value, expired, .. } = cx.with_deadline(within, f).unwrap();
+    (value, expired)
+}
 
 fn number(number: u32) -> Option<Raise> {
     Some(Raise::new(number).expect("not zero"))
@@ -163,4 +189,390 @@ pub fn several_reasons_to_stop_are_told_one_by_one<H: TestHost>() {
     interpreter.raise_in(me, number(1)).unwrap();
     let told = state.attach(|cx| [cx.safepoint(), cx.safepoint(), cx.safepoint()]);
     assert_eq!(told, Ok([Err(Interrupt::Raised), Err(Interrupt::Requested), Ok(())]));
+}
+
+/// SPEC: E5
+pub fn a_part_of_a_run_has_a_deadline<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let mut state = rt.create(&config, None).unwrap();
+        let mut other = rt.thread_state(state.interpreter()).unwrap();
+        state
+            .attach(|cx| {
+                let told = within(cx, SHORT, |cx| {
+                    H::pass(&rt, 2 * SHORT);
+                    assert_eq!(cx.safepoint(), Ok(()), "nobody looked yet");
+                    assert_eq!(rt.tick(), None, "it passed, and no other is there");
+                    [cx.safepoint(), cx.safepoint()]
+                });
+                assert_eq!(told, ([LATE, Ok(())], true));
+                let told = within(cx, LONG, |cx| {
+                    let next = pass(&rt).unwrap();
+                    assert!(next <= LONG && next > LONG / 2);
+                    cx.safepoint()
+                });
+                assert_eq!(told, (Ok(()), false));
+                assert_eq!((rt.tick(), cx.safepoint()), (None, Ok(())), "over");
+                let told = within(cx, Duration::ZERO, |_| pass(&rt));
+                assert_eq!(
+                    (told, cx.safepoint()),
+                    ((None, true), Ok(())),
+                    "it was told to nobody, and is over"
+                );
+            })
+            .unwrap();
+        assert_eq!(other.attach(|cx| cx.safepoint()), Ok(Ok(())), "and to no other thread state");
+    }
+}
+
+/// SPEC: E5
+pub fn the_earliest_deadline_holds<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    state
+        .attach(|cx| {
+            let outer = within(cx, LONG, |cx| {
+                let inner = within(cx, SHORT, |cx| {
+                    let next = pass(&rt).unwrap();
+                    assert!(next > LONG / 2, "the outer one's");
+                    cx.safepoint()
+                });
+                assert_eq!(inner, (LATE, true));
+                assert!(rt.tick().unwrap() > LONG / 2, "armed as before");
+                cx.safepoint()
+            });
+            assert_eq!(outer, (Ok(()), false));
+
+            let outer = within(cx, SHORT, |cx| {
+                let inner = within(cx, LONG, |cx| {
+                    assert_eq!(pass(&rt), None, "the inner one has no later time than the outer one");
+                    [cx.safepoint(), cx.safepoint()]
+                });
+                assert_eq!(inner, ([LATE, Ok(())], true));
+                let told = [cx.safepoint(), cx.safepoint()];
+                assert_eq!(told, [LATE, Ok(())], "told again, for the error was swallowed");
+                // Whatever begins now has no time left.
+                let third = within(cx, LONG, |cx| [cx.safepoint(), cx.safepoint()]);
+                assert_eq!(third, ([LATE, Ok(())], true));
+                let fourth = within(cx, LONG, |_| ());
+                assert_eq!(fourth, ((), true));
+                [cx.safepoint(), cx.safepoint()]
+            });
+            assert_eq!(outer, ([LATE, Ok(())], true));
+            assert_eq!((rt.tick(), cx.safepoint()), (None, Ok(())));
+        })
+        .unwrap();
+}
+
+/// SPEC: E5
+pub fn the_interpreters_deadline_is_around_all<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    state
+        .attach(|cx| {
+            cx.set_deadline(Some(SHORT)).unwrap();
+            let scope = within(cx, LONG, |cx| {
+                let inner = within(cx, LONG, |cx| {
+                    assert!(pass(&rt).is_some(), "the scope's is left");
+                    [cx.safepoint(), cx.safepoint()]
+                });
+                assert_eq!(inner, ([LATE, Ok(())], false), "its own time was not up");
+                [cx.safepoint(), cx.safepoint()]
+            });
+            assert_eq!(scope, ([LATE, Ok(())], false));
+            assert_eq!([cx.safepoint(), cx.safepoint()], [LATE, Ok(())]);
+
+            cx.set_deadline(Some(SHORT)).unwrap();
+            pass(&rt);
+            let scope = within(cx, LONG, |cx| [cx.safepoint(), cx.safepoint()]);
+            assert_eq!(scope, ([LATE, Ok(())], false), "it had passed before");
+            assert_eq!([cx.safepoint(), cx.safepoint()], [LATE, Ok(())]);
+
+            let scope = within(cx, SHORT, |cx| {
+                cx.set_deadline(Some(SHORT)).unwrap();
+                pass(&rt);
+                cx.set_deadline(None).unwrap();
+                [cx.safepoint(), cx.safepoint()]
+            });
+            assert_eq!(scope, ([LATE, Ok(())], true), "the scope's is not taken away");
+            assert_eq!(cx.safepoint(), Ok(()), "the interpreter's is");
+            let scope = within(cx, LONG, |cx| {
+                cx.set_deadline(Some(SHORT)).unwrap();
+                pass(&rt);
+                cx.set_deadline(None).unwrap();
+                cx.safepoint()
+            });
+            assert_eq!((scope, cx.safepoint()), ((Ok(()), false), Ok(())));
+        })
+        .unwrap();
+}
+
+/// SPEC: E5, T3, T5
+pub fn what_is_entered_is_bound_too<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+        let mut other = rt.create(&config, None).unwrap();
+        let (own, entered) = (state.interpreter(), other.interpreter());
+        state
+            .attach(|cx| {
+                let scope = within(cx, SHORT, |cx| {
+                    let inside = cx.enter(&mut other, |cy| {
+                        assert_eq!(cy.safepoint(), Ok(()));
+                        assert_eq!(pass(&rt), None);
+                        [cy.safepoint(), cy.safepoint()]
+                    });
+                    assert_eq!(inside, Ok([LATE, Ok(())]));
+                    assert_eq!([cx.safepoint(), cx.safepoint()], [LATE, Ok(())], "told again out here");
+                    let inside = cx.detach(|| rt.ensure(entered, |cy| [cy.safepoint(), cy.safepoint()]));
+                    assert_eq!(inside, Ok([LATE, Ok(())]), "no time is left");
+                    assert_eq!(cx.safepoint(), Ok(()), "that was told to another thread state");
+                    // In a frame of the same thread state it is the same scope.
+                    let inside = cx.detach(|| rt.ensure(own, |cx| cx.safepoint()));
+                    assert_eq!((inside, cx.safepoint()), (Ok(Ok(())), Ok(())));
+                });
+                assert_eq!((scope, cx.safepoint()), (((), true), Ok(())));
+                assert_eq!(cx.enter(&mut other, |cy| cy.safepoint()), Ok(Ok(())), "over");
+
+                // There and back: bound by what both have.
+                let scope = within(cx, LONG, |cx| {
+                    let scope = cx.enter(&mut other, |cy| {
+                        within(cy, SHORT, |cy| {
+                            cy.detach(|| rt.ensure(own, |cx| (pass(&rt).is_some(), cx.safepoint())))
+                        })
+                    });
+                    assert_eq!(scope, Ok((Ok((true, LATE)), true)));
+                    cx.safepoint()
+                });
+                assert_eq!(scope, (Ok(()), false));
+            })
+            .unwrap();
+        rt.end(entered, None).unwrap();
+    }
+}
+
+/// SPEC: E5
+pub fn a_scopes_deadline_wakes_a_wait<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    let woken = Gate::new();
+    state
+        .attach(|cx| {
+            let waited = within(cx, SHORT, |cx| {
+                let waited = cx.wait(&woken, || {
+                    thread::scope(|s| {
+                        s.spawn(|| assert_eq!(pass(&rt), None));
+                        woken.wait();
+                    });
+                });
+                (waited, cx.safepoint())
+            });
+            assert_eq!(waited, ((Ok(()), LATE), true));
+        })
+        .unwrap();
+}
+
+/// SPEC: E5, E6
+pub fn a_scope_closes_where_its_code_panics<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    let mut other = rt.create(&InterpreterConfig::legacy(), None).unwrap();
+    state
+        .attach(|cx| {
+            for entering in [false, true] {
+                let timed = catch_unwind(AssertUnwindSafe(|| {
+                    cx.with_deadline(SHORT, |cx| {
+                        pass(&rt);
+                        match entering {
+                            false => panic!("inside"),
+                            true => cx.enter(&mut other, |_| panic!("inside")),
+                        }
+                    })
+                }));
+                assert!(timed.is_err());
+                assert_eq!((rt.tick(), cx.safepoint()), (None, Ok(())));
+                let fuelled = catch_unwind(AssertUnwindSafe(|| {
+                    cx.with_fuel(5, |cx| {
+                        assert_eq!(cx.spend(6), DRY);
+                        panic!("inside");
+                    })
+                }));
+                assert!(fuelled.is_err());
+                assert_eq!((cx.fuel(), cx.spend(6), cx.safepoint()), (None, Ok(()), Ok(())));
+            }
+        })
+        .unwrap();
+    assert_eq!(other.attach(|cx| cx.safepoint()), Ok(Ok(())));
+}
+
+/// SPEC: E5
+pub fn a_scopes_deadline_may_be_refused<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    let longest = <<H as Host>::Clock as Clock>::MAX;
+    state
+        .attach(|cx| {
+            let longer = longest.saturating_add(Duration::from_micros(1));
+            let refused = cx.with_deadline(longer, |_| panic!("it must not run"));
+            assert_eq!(refused.err(), Some(DeadlineError::TooLong));
+            assert_eq!(within(cx, longest, |cx| cx.safepoint()), (Ok(()), false));
+            assert_eq!(rt.tick(), None);
+        })
+        .unwrap();
+    let id = state.interpreter();
+    let entered = Gate::new();
+    thread::scope(|s| {
+        let inside = s.spawn(|| {
+            rt.ensure(id, |cx| {
+                let scope = within(cx, LONG, |cx| {
+                    entered.open();
+                    crate::support::until("it is told", || cx.safepoint() == Err(Interrupt::Finalizing));
+                    let refused = cx.with_deadline(LONG, |_| panic!("it must not run"));
+                    assert_eq!(refused.err(), Some(DeadlineError::Finalizing));
+                    let run = cx.with_fuel(1, |cx| cx.work(1));
+                    assert_eq!((run.value, run.ran_out), (Err(Interrupt::Finalizing), false));
+                });
+                assert_eq!(scope, ((), false));
+            })
+        });
+        entered.wait();
+        assert!(rt.end(id, None).unwrap().is_clean());
+        inside.join().unwrap().unwrap();
+    });
+}
+
+/// SPEC: E5
+pub fn code_may_look_at_deadlines_itself<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    state
+        .attach(|cx| {
+            let told = within(cx, SHORT, |cx| {
+                H::pass(&rt, 2 * SHORT);
+                [cx.safepoint(), cx.poll(), cx.poll()]
+            });
+            assert_eq!(told, ([Ok(()), LATE, Ok(())], true));
+            let told = within(cx, SHORT, |cx| {
+                H::pass(&rt, 2 * SHORT);
+                H::in_handler(|| rt.tick()).map(|next| (next, cx.safepoint()))
+            });
+            assert!(matches!(told, (None, false) | (Some((None, LATE)), true)), "{told:?}");
+        })
+        .unwrap();
+}
+
+/// SPEC: E6
+pub fn a_part_of_a_run_has_fuel<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    state
+        .attach(|cx| {
+            let run = cx.with_fuel(10, |cx| {
+                assert_eq!((cx.spend(3), cx.fuel()), (Ok(()), Some(7)));
+                // No more than what is around it, and taken from there too.
+                let inner = cx.with_fuel(100, |cx| (cx.fuel(), cx.spend(2), cx.fuel()));
+                assert_eq!((inner.value, inner.left, inner.ran_out), ((Some(7), Ok(()), Some(5)), 5, false));
+                let inner = cx.with_fuel(3, |cx| [cx.spend(3), cx.safepoint(), cx.spend(0), cx.spend(1)]);
+                assert_eq!(
+                    (inner.value, inner.left, inner.ran_out),
+                    ([Ok(()), Ok(()), Ok(()), DRY], 0, true)
+                );
+                assert_eq!((cx.safepoint(), cx.fuel()), (Ok(()), Some(2)), "out here there is some");
+                [cx.spend(2), cx.safepoint()]
+            });
+            assert_eq!((run.value, run.left, run.ran_out), ([Ok(()), Ok(())], 0, false), "to the unit");
+
+            let run = cx.with_fuel(10, |cx| {
+                let inner = cx.with_fuel(100, |cx| [cx.spend(11), cx.safepoint(), cx.safepoint()]);
+                assert_eq!((inner.value, inner.left, inner.ran_out), ([DRY, DRY, Ok(())], 0, true));
+                [cx.safepoint(), cx.safepoint()]
+            });
+            let swallowed = (run.value, run.left, run.ran_out);
+            assert_eq!(swallowed, ([DRY, Ok(())], 0, true), "told again, for the error was swallowed");
+            assert_eq!((cx.safepoint(), cx.fuel()), (Ok(()), None));
+
+            let run = cx.with_fuel(u64::MAX, |cx| [cx.spend(u64::MAX), cx.spend(u64::MAX)]);
+            assert_eq!((run.value, run.left), ([Ok(()), Ok(())], u64::MAX), "no limit");
+            let run = within(cx, LONG, |cx| (cx.spend(u64::MAX), cx.spend(1), cx.fuel()));
+            assert_eq!(run, ((Ok(()), Ok(()), None), false));
+            let run = cx.with_fuel(4, |cx| within(cx, LONG, |cx| (cx.fuel(), cx.spend(3))));
+            assert_eq!((run.value, run.left), (((Some(4), Ok(())), false), 1), "through a deadline too");
+        })
+        .unwrap();
+}
+
+/// SPEC: E6
+pub fn the_interpreters_fuel_is_around_all<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    state
+        .attach(|cx| {
+            cx.set_fuel(Some(5));
+            let run = cx.with_fuel(10, |cx| {
+                assert_eq!((cx.fuel(), cx.spend(2), cx.fuel()), (Some(5), Ok(()), Some(3)));
+                let inner = cx.with_fuel(9, |cx| (cx.spend(4), cx.fuel()));
+                assert_eq!((inner.value, inner.left, inner.ran_out), ((DRY, Some(0)), 0, true));
+                assert_eq!([cx.safepoint(), cx.safepoint()], [DRY, Ok(())]);
+                cx.set_fuel(Some(100));
+                assert_eq!(cx.fuel(), Some(5), "three were granted of the four");
+                cx.spend(5)
+            });
+            assert_eq!((run.value, run.left, run.ran_out), (Ok(()), 0, true));
+            assert_eq!((cx.fuel(), cx.safepoint()), (Some(95), Ok(())));
+
+            let run = cx.with_fuel(10, |cx| cx.spend(20));
+            assert_eq!((run.value, run.ran_out), (DRY, true));
+            assert_eq!((cx.fuel(), cx.safepoint()), (Some(85), Ok(())), "so much was granted");
+        })
+        .unwrap();
+}
+
+/// SPEC: E6
+pub fn code_that_only_makes_safepoints_runs_out_too<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let mut first = rt.create(&config.with_fuel(Some(10)), None).unwrap();
+        let mut second = rt.thread_state(first.interpreter()).unwrap();
+        assert_eq!(first.attach(|cx| cx.spend(11)), Ok(DRY));
+        for state in [&mut first, &mut second] {
+            assert_eq!(state.attach(|cx| [cx.safepoint(), cx.safepoint()]), Ok([DRY, Ok(())]));
+        }
+        assert_eq!(first.attach(|cx| cx.spend(1)), Ok(DRY));
+        first.attach(|cx| cx.set_fuel(Some(1))).unwrap();
+        for state in [&mut first, &mut second] {
+            assert_eq!(state.attach(|cx| cx.safepoint()), Ok(Ok(())), "there is some by then");
+        }
+    }
+}
+
+/// SPEC: E6, T3, T5
+pub fn what_is_entered_spends_the_same_fuel<H: TestHost>() {
+    let rt = H::started();
+    for config in presets() {
+        let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+        let mut other = rt.create(&config.with_fuel(Some(50)), None).unwrap();
+        let entered = other.interpreter();
+        state
+            .attach(|cx| {
+                let run = cx.with_fuel(20, |cx| {
+                    assert_eq!(cx.enter(&mut other, |cy| (cy.spend(3), cy.fuel())), Ok((Ok(()), Some(17))));
+                    assert_eq!(cx.fuel(), Some(17));
+                    let inside =
+                        cx.detach(|| rt.ensure(entered, |cy| [cy.work(10), cy.spend(8), cy.safepoint()]));
+                    assert_eq!(inside, Ok([Ok(()), DRY, DRY]));
+                    [cx.safepoint(), cx.safepoint()]
+                });
+                assert_eq!((run.value, run.left, run.ran_out), ([DRY, Ok(())], 0, true));
+                let left = cx.enter(&mut other, |cy| (cy.safepoint(), cy.fuel()));
+                assert_eq!(left, Ok((Ok(()), Some(30))), "and its interpreter's own");
+                let run = cx.with_fuel(100, |cx| cx.enter(&mut other, |cy| cy.spend(31)));
+                assert_eq!(
+                    (run.value, run.left, run.ran_out),
+                    (Ok(DRY), 70, false),
+                    "that is the other's affair"
+                );
+                assert_eq!(cx.safepoint(), Ok(()));
+            })
+            .unwrap();
+    }
 }

@@ -96,6 +96,14 @@ fn interrupts_end_the_run() {
         cx.set_fuel(Some(2));
         assert_eq!(cx.exec(b"push 1; halt"), int(1));
     });
+    within(&InterpreterConfig::isolated(), |cx| {
+        let run = cx.with_fuel(1000, |cx| cx.exec(b"loop: jump loop"));
+        assert_eq!((run.value, run.left, run.ran_out), (Step::Failed(Interrupt::OutOfFuel.into()), 0, true));
+        assert_eq!(cx.guest_state::<Toy>().unwrap().executed, 1000);
+        let run = cx.with_deadline(Duration::from_millis(10), |cx| cx.exec(b"loop: jump loop")).unwrap();
+        assert_eq!(run.value, Step::Failed(Interrupt::Deadline.into()));
+        assert_eq!(cx.exec(b"push 1; halt"), int(1));
+    });
     let config = InterpreterConfig::isolated().with_deadline(Some(Duration::from_millis(10)));
     within(&config, |cx| {
         assert_eq!(cx.exec(b"loop: jump loop"), Step::Failed(Interrupt::Deadline.into()));
