@@ -51,6 +51,10 @@ pub struct Options {
     pub stats: bool,
     /// The file for memory by call site and interpreter.
     pub heap_trace: Option<PathBuf>,
+    /// The file for what threads did about GILs.
+    pub trace: Option<PathBuf>,
+    /// The file for a picture of it.
+    pub timeline: Option<PathBuf>,
 }
 
 /// Reads the command line, beginning with the name of the command.
@@ -84,6 +88,8 @@ fn run(parser: &mut Parser) -> Result<Command, String> {
         environment: Vec::new(),
         stats: false,
         heap_trace: None,
+        trace: None,
+        timeline: None,
     };
     loop {
         if let Some(arguments) = rest(parser) {
@@ -133,16 +139,9 @@ fn set(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), Str
         "switch-interval" => options.switch_interval = Some(time(parser, name)?),
         "repeat" => options.repeat = bounded(parser, name, COUNT, most, value::natural)?,
         "jobs" => options.jobs = Some(bounded(parser, name, COUNT, most, value::natural)?),
-        "heap-trace" => {
-            let path = PathBuf::from(parser.value().map_err(|_| format!("--{name} wants a value"))?);
-            // A forgotten file name makes the next word one, and what it names would be gone.
-            if path.as_os_str().is_empty()
-                || path.extension().is_some_and(|end| end == "wasm" || end == "wat")
-            {
-                return Err(format!("--{name} wants a file to be written, not {}", quoted(path.as_os_str())));
-            }
-            options.heap_trace = Some(path);
-        }
+        "heap-trace" => options.heap_trace = Some(written(parser, name)?),
+        "trace" => options.trace = Some(written(parser, name)?),
+        "timeline" => options.timeline = Some(written(parser, name)?),
         "dir" => {
             let directory = |text: &str| {
                 let (host, guest) = text.split_once("::").unwrap_or((text, text));
@@ -161,6 +160,16 @@ fn set(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), Str
         _ => return Err(unknown(&Arg::Long(name))),
     }
     Ok(())
+}
+
+/// The value of an option that is a file to be written.
+fn written(parser: &mut Parser, name: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(parser.value().map_err(|_| format!("--{name} wants a value"))?);
+    // A forgotten file name makes the next word one, and what it names would be gone.
+    if path.as_os_str().is_empty() || path.extension().is_some_and(|end| end == "wasm" || end == "wat") {
+        return Err(format!("--{name} wants a file to be written, not {}", quoted(path.as_os_str())));
+    }
+    Ok(path)
 }
 
 fn time(parser: &mut Parser, name: &str) -> Result<Duration, String> {

@@ -139,9 +139,10 @@ impl Failure {
         Failure::unwritten("its output", error)
     }
 
-    /// The file of the heap trace cannot be written.
-    pub fn heap_trace(error: &io::Error) -> Self {
-        Failure::unwritten("the heap trace", error)
+    /// A file of the command's own cannot be written.
+    pub fn file(path: &Path, what: &str, error: &io::Error) -> Self {
+        let Failure { status, text } = Failure::unwritten(what, error);
+        Failure::new(status, format!("{}: {}: {text}", path.display(), status.word()))
     }
 
     fn unwritten(what: &str, error: &io::Error) -> Self {

@@ -1,13 +1,7 @@
 //! `--heap-trace`: the most bytes that were held, by interpreter, domain and call site.
 
 use core::{cmp::Reverse, fmt::Write as _};
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::Write as _,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-};
+use std::{fs::File, io::Write as _, path::PathBuf};
 
 use archipelago::{
     InterpreterId, StdHostOf, UsualHeap,
@@ -16,13 +10,15 @@ use archipelago::{
 use archipelago_alloc_hooks::{Book, Frame, Row, Site, StdBook, Trace, Tracer};
 use archipelago_guest_wasm::Instance;
 
-use crate::{failure::Failure, plan::Plan, sites};
+use crate::{failure::Failure, names::Names, plan::Plan, sites};
 
 /// So many sites get a line each in the table; the file has all of them.
 const MOST_ROWS: usize = 100;
 
 /// The host of interpreters whose memory is written down.
 pub type TracedHost = StdHostOf<Trace<UsualHeap, Recorder>>;
+
+const WHAT: &str = "the heap trace";
 
 static BOOK: StdBook = StdBook::new();
 
@@ -43,8 +39,8 @@ impl Tracer for Recorder {
 pub struct HeapTrace {
     path: PathBuf,
     file: File,
-    /// The kernel numbers interpreters as they are created, the command as they were named.
-    numbers: Mutex<HashMap<InterpreterId, usize>>,
+    /// What the command calls the interpreters.
+    pub names: Names,
 }
 
 impl HeapTrace {
@@ -54,14 +50,9 @@ impl HeapTrace {
     /// It cannot be written.
     pub fn create(path: PathBuf) -> Result<Self, Failure> {
         match File::create(&path) {
-            Ok(file) => Ok(HeapTrace { path, file, numbers: Mutex::default() }),
-            Err(error) => Err(named(&path, &error)),
+            Ok(file) => Ok(HeapTrace { path, file, names: Names::default() }),
+            Err(error) => Err(Failure::file(&path, WHAT, &error)),
         }
-    }
-
-    /// This is what the kernel calls interpreter `number`.
-    pub fn name(&self, id: InterpreterId, number: usize) {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, number);
     }
 
     /// The interpreter holds, or held, this much at `step` that no heap gave it.
@@ -81,9 +72,8 @@ impl HeapTrace {
 
     /// What was written down so far.
     pub fn lines(&self, plan: &Plan) -> Lines {
-        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = Vec::new();
-        BOOK.each(&mut |row| lines.extend(Line::of(&row, plan, &numbers)));
+        BOOK.each(&mut |row| lines.extend(Line::of(&row, plan, &self.names)));
         lines.sort_by_key(|line| (line.number, line.domain, Reverse(line.bytes)));
         Lines(lines)
     }
@@ -93,13 +83,8 @@ impl HeapTrace {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, text: &str) -> Result<(), Failure> {
-        (&self.file).write_all(text.as_bytes()).map_err(|error| named(&self.path, &error))
+        (&self.file).write_all(text.as_bytes()).map_err(|error| Failure::file(&self.path, WHAT, &error))
     }
-}
-
-fn named(path: &std::path::Path, error: &std::io::Error) -> Failure {
-    let Failure { status, text } = Failure::heap_trace(error);
-    Failure::new(status, format!("{}: {}: {text}", path.display(), status.word()))
 }
 
 /// One site of one interpreter.
@@ -113,15 +98,9 @@ struct Line {
 }
 
 impl Line {
-    fn of(row: &Row, plan: &Plan, numbers: &HashMap<InterpreterId, usize>) -> Option<Self> {
+    fn of(row: &Row, plan: &Plan, names: &Names) -> Option<Self> {
         let asker = row.asker?;
-        let number = numbers.get(&asker.interpreter).copied().unwrap_or(0);
-        let interpreter = match number {
-            0 if asker.interpreter.is_main() => "main".to_owned(),
-            // It has no number before it is whole.
-            0 => "not created".to_owned(),
-            _ => format!("[{number}] {}", plan.source(number).path().display()),
-        };
+        let (number, interpreter) = (names.number(asker.interpreter), names.of(asker.interpreter, plan));
         let domain = match asker.domain {
             Domain::Raw => "raw",
             Domain::Mem => "mem",

@@ -29,6 +29,8 @@ const OPTIONS: &str = "
   --stats                     print what each interpreter used, memory by domain too, on standard error
   --heap-trace FILE           write the memory of each interpreter by call site to FILE, for flame graphs;
                               with --stats, print it as a table too
+  --trace FILE.json           write when each thread waited for a GIL and held one, for https://ui.perfetto.dev
+  --timeline FILE.svg         draw it
   -h, --help                  print this
   -V, --version               print the version
 
@@ -47,6 +49,11 @@ heap trace:
   Linear memories and tables are in the domain raw, at 'load' what a program begins with and at 'run' what it grows
   by. What limits do not count, such as compiled code, is not in it. FILE is made before the programs run.
 
+trace and timeline:
+  A row for each thread of the operating system: 'holds' a GIL, under the name of the interpreter, or 'waits' for one; a
+  switch is where a GIL went to another thread state than had it before. Of each thread the last 100000 events are
+  kept; how many were lost is said in the file. FILE is made before the programs run.
+
 statistics:
   One line for each of the first 100 interpreters; the totals are of all. 'waits' is how often its thread waited for
   the GIL, 'GIL wait ms' how long in all, 'switches' how often it took the GIL after another thread state. 'peak
@@ -58,6 +65,7 @@ examples:
   archipelago run a.wasm b.wasm --timeout 10s --memory-limit 64MiB --stats
   archipelago run tool.wasm --dir data::/data --env LANG=C -- --verbose /data/input
   archipelago run tiny.wat --repeat 10000 --jobs 2 --stats
+  archipelago run a.wasm b.wasm --gil shared --trace gil.json --timeline gil.svg
   archipelago run a.wasm b.wasm --heap-trace heap.folded && flamegraph.pl --countname=bytes heap.folded > heap.svg
 
 exit status:
@@ -65,7 +73,7 @@ exit status:
 
 const RULE: &str = "\
   When several interpreters fail, the status is that of the failed one with the lowest number; 13, 130 and 143
-  come before any other, and 12 for a heap trace that is lost comes last. The remaining programs run on after a failure.
+  come before any other, and 12 for a trace that is lost comes last. The remaining programs run on after a failure.
 ";
 
 /// The text of `--help`.

@@ -12,6 +12,7 @@ use archipelago_guest_wasm::{Engine, Output, Program, WakeFd, Wasm};
 
 use crate::{
     failure::{Failure, Run},
+    gil_trace::GilTrace,
     heap_trace::HeapTrace,
     lines::Lines,
     plan::Plan,
@@ -37,6 +38,8 @@ pub struct Context<H: OnStd> {
     pub streams: Option<[Arc<Stream>; 2]>,
     /// Where memory is written down, if it is: then `H` has the heap that does so.
     pub trace: Option<HeapTrace>,
+    /// Where it is written down who waits for GILs and who holds them, if it is.
+    pub gil_trace: Option<GilTrace>,
 }
 
 impl<H: OnStd> Context<H> {
@@ -106,7 +109,10 @@ fn live<H: OnStd>(context: &Context<H>, program: &Program, outcome: &mut Outcome
         .at(&sites::CREATE, create)
         .map_err(|error| Failure::create(error, options, || least(context)))?;
     if let Some(trace) = &context.trace {
-        trace.name(state.interpreter(), outcome.number);
+        trace.names.set(state.interpreter(), outcome.number);
+    }
+    if let Some(trace) = &context.gil_trace {
+        trace.names.set(state.interpreter(), outcome.number);
     }
     // The look-up takes the runtime's lock. A signal either finds the interpreter listed, and interrupts it, or is
     // seen by the question after it.

@@ -6,19 +6,23 @@
 //! |---|---|
 //! | `args`, `value` | the command line |
 //! | `help`, `status` | what `--help` prints; the exit statuses |
+//! | `names` | what the command calls the interpreters |
 //! | `plan`, `source` | which interpreters are run, and their programs |
 //! | `run`, `job` | the threads that run them; one interpreter from its creation to its end |
 //! | `stream`, `lines` | output in whole lines, never blocking where it cannot be ended |
+//! | `gil_trace` | who waited for a GIL and who held one: the files |
 //! | `heap_trace`, `sites` | memory by call site and interpreter: the file, and where memory is taken |
 //! | `signals` | Ctrl-C |
 //! | `failure`, `report`, `stats` | what went wrong, and what is said about it |
 
 mod args;
 mod failure;
+mod gil_trace;
 mod heap_trace;
 mod help;
 mod job;
 mod lines;
+mod names;
 mod plan;
 mod report;
 mod run;

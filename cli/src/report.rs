@@ -13,6 +13,7 @@ use archipelago_guest_wasm::{Stopped, WakeFd};
 
 use crate::{
     failure::Failure,
+    gil_trace::GilTrace,
     heap_trace::HeapTrace,
     job::Outcome,
     plan::Plan,
@@ -47,7 +48,7 @@ struct State {
     told: Vec<bool>,
     first: Option<(usize, Status)>,
     unclean: usize,
-    /// The heap trace was not written.
+    /// A trace was not written.
     untraced: bool,
     /// Nobody reads standard error.
     stuck: bool,
@@ -136,6 +137,14 @@ impl Report {
             self.put(lines.table().into_bytes(), false);
         }
         if let Err(failure) = trace.write(&lines.folded()) {
+            self.state().untraced = true;
+            self.say(&failure.text, false);
+        }
+    }
+
+    /// Writes the files of the recording.
+    pub fn gil_trace(&self, trace: &GilTrace, plan: &Plan) {
+        for failure in trace.write(plan) {
             self.state().untraced = true;
             self.say(&failure.text, false);
         }

@@ -11,6 +11,7 @@ use crate::{
     args::Options,
     complain,
     failure::Failure,
+    gil_trace::{self, GilTrace, Target},
     heap_trace::{HeapTrace, TracedHost},
     job::{self, Context},
     plan::Plan,
@@ -29,17 +30,18 @@ pub fn run(options: Options) -> Status {
     if let Err(failure) = directories(&plan) {
         return complain(failure.status, &failure.text);
     }
-    match plan.options().heap_trace.clone().map(HeapTrace::create) {
-        None => run_on::<StdHost>(plan, None),
-        Some(Ok(trace)) => run_on::<TracedHost>(plan, Some(trace)),
-        Some(Err(failure)) => complain(failure.status, &failure.text),
+    let targets = gil_trace::targets(plan.options());
+    match (plan.options().heap_trace.clone().map(HeapTrace::create), targets) {
+        (None, Ok(targets)) => run_on::<StdHost>(plan, None, targets),
+        (Some(Ok(trace)), Ok(targets)) => run_on::<TracedHost>(plan, Some(trace), targets),
+        (Some(Err(failure)), _) | (_, Err(failure)) => complain(failure.status, &failure.text),
     }
 }
 
 /// The heap is in the host's type, and everything from here to the kernel is built once for each: so a run that is not
 /// traced has the instructions it would have if there were no traces.
-fn run_on<H: OnStd>(plan: Plan, trace: Option<HeapTrace>) -> Status {
-    match prepare::<H>(plan, trace) {
+fn run_on<H: OnStd>(plan: Plan, trace: Option<HeapTrace>, targets: Vec<Target>) -> Status {
+    match prepare::<H>(plan, trace, targets) {
         Ok((context, report)) => carry_out(&context, &report),
         Err(error) => complain(Status::Start, &error),
     }
@@ -54,10 +56,14 @@ fn directories(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-fn prepare<H: OnStd>(plan: Plan, trace: Option<HeapTrace>) -> Result<(Context<H>, Report), String> {
+fn prepare<H: OnStd>(
+    plan: Plan,
+    trace: Option<HeapTrace>,
+    targets: Vec<Target>,
+) -> Result<(Context<H>, Report), String> {
     let timed = plan.options().timeout.is_some();
     let (context, report) =
-        set_up(plan, trace).map_err(|error| format!("the runtime cannot be started: {error}"))?;
+        set_up(plan, trace, targets).map_err(|error| format!("the runtime cannot be started: {error}"))?;
     if timed {
         context
             .runtime
@@ -70,6 +76,7 @@ fn prepare<H: OnStd>(plan: Plan, trace: Option<HeapTrace>) -> Result<(Context<H>
 fn set_up<H: OnStd>(
     plan: Plan,
     trace: Option<HeapTrace>,
+    targets: Vec<Target>,
 ) -> Result<(Context<H>, Report), archipelago::Error> {
     let stderr = Arc::new(Stream::new(Descriptor::stderr()?));
     let streams = match plan.count() {
@@ -77,6 +84,7 @@ fn set_up<H: OnStd>(
         _ => Some([Arc::new(Stream::new(Descriptor::stdout()?)), Arc::clone(&stderr)]),
     };
     let runtime = Runtime::on_host(None)?;
+    let gil_trace = GilTrace::start(targets, &runtime);
     if let (GilChoice::Shared, Some(interval)) = (plan.options().gil, plan.options().switch_interval) {
         // The interval belongs to the GIL, and that is main's.
         runtime.thread_state(runtime.main()?)?.attach(|cx| cx.set_switch_interval(interval))?;
@@ -84,7 +92,7 @@ fn set_up<H: OnStd>(
     let stop = Arc::new(Stop::new()?);
     let report = Report::new(&plan, stderr, Arc::clone(&stop));
     let config = plan.config();
-    Ok((Context { plan, config, runtime, engine: Engine::new(), stop, streams, trace }, report))
+    Ok((Context { plan, config, runtime, engine: Engine::new(), stop, streams, trace, gil_trace }, report))
 }
 
 fn carry_out<H: OnStd>(context: &Context<H>, report: &Report) -> Status {
@@ -115,6 +123,9 @@ fn carry_out<H: OnStd>(context: &Context<H>, report: &Report) -> Status {
     }
     if let Some(trace) = &context.trace {
         report.heap_trace(trace, &context.plan);
+    }
+    if let Some(trace) = &context.gil_trace {
+        report.gil_trace(trace, &context.plan);
     }
     for stream in context.streams.iter().flatten() {
         report.settle(stream);

@@ -58,7 +58,7 @@ impl Status {
         (Status::Start, "an interpreter could not be set up: a directory, an argument, a system resource"),
         (
             Status::Output,
-            "a program's output, or the heap trace, could not be written: closed pipe, full disk",
+            "a program's output, a trace or the timeline could not be written: closed pipe, full disk",
         ),
         (Status::Internal, "an interpreter did not give everything back: a bug of Archipelago"),
         (Status::Interrupted, "interrupted by Ctrl-C (SIGINT)"),
