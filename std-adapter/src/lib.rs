@@ -7,6 +7,8 @@ pub struct FrontPage;
 
 mod clock;
 mod error;
+#[cfg(unix)]
+mod exec;
 mod gil;
 mod host;
 mod park;
