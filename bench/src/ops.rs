@@ -4,10 +4,10 @@
 use core::hint::black_box;
 
 use archipelago::{
-    Attached, GuestTable, InterpreterConfig, InterpreterId, Runtime, ThreadState,
+    Attached, GuestTable, InterpreterConfig, InterpreterId, Runtime, ThreadState, View,
     kernel::{
         self, Host,
-        error::{AttachError, Interrupt, PendingError},
+        error::{AttachError, GuardError, Interrupt, PendingError},
         eval::PendingFailed,
         memory::Ledger,
     },
@@ -101,6 +101,37 @@ pub fn ensure(rt: &Runtime, id: InterpreterId) -> Result<(), AttachError> {
     rt.ensure(black_box(id), |cx| {
         black_box(cx);
     })
+}
+
+/// The same by a view.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn ensure_by(view: View<'_>) -> Result<(), AttachError> {
+    view.ensure(|cx| {
+        black_box(cx);
+    })
+}
+
+/// Takes a guard and gives it back.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn guard(view: View<'_>) -> Result<(), GuardError> {
+    drop(black_box(view.guard()?));
+    Ok(())
+}
+
+/// The same with a label.
+///
+/// # Errors
+/// The kernel's.
+#[inline(never)]
+pub fn labelled_guard(view: View<'_>) -> Result<(), GuardError> {
+    drop(black_box(view.guard_labelled(black_box("a figure"))?));
+    Ok(())
 }
 
 /// Makes a small object and releases it.

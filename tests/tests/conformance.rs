@@ -162,6 +162,7 @@ conformance! {
         a_guard_goes_to_another_thread
         a_view_of_before_is_told
         tokens_by_view_nest
+        a_nested_token_counts_no_activation
         labels_say_who_holds_them;
     guest:
         two_unlike_guests_in_one_runtime
@@ -380,7 +381,8 @@ conformance! {
         a_stopped_world_stands_still
         who_stops_the_world_takes_no_gil
         births_and_ends_wait_for_a_stopped_world
-        a_finalizing_interpreter_stops_nobody;
+        a_finalizing_interpreter_stops_nobody
+        nothing_moves_in_a_stopped_world;
     watchers:
         every_way_in_and_out_is_told
         a_waiter_and_a_switch_are_told

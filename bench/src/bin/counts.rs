@@ -17,6 +17,10 @@ const NAMES: &[&str] = &[
     "enter-shared",
     "enter-own",
     "thread-state",
+    "guard",
+    "guard-labelled",
+    "ensure-nested",
+    "ensure-nested-id",
     "create-end",
 ];
 
@@ -46,6 +50,17 @@ fn run(name: &str, count: u64) -> Result<(), Trouble> {
         }
         "enter-own" => enter(count, &mut state, &mut ops::isolated(&rt)?)?,
         "thread-state" => times.try_for_each(|_| ops::thread_state(&rt, id))?,
+        "guard" | "guard-labelled" | "ensure-nested" | "ensure-nested-id" => {
+            let view = rt.interpreter(id)?.view()?;
+            match name {
+                "guard" => times.try_for_each(|_| ops::guard(view))?,
+                "guard-labelled" => times.try_for_each(|_| ops::labelled_guard(view))?,
+                "ensure-nested" => {
+                    state.attach(|cx| cx.call_out(|| times.try_for_each(|_| ops::ensure_by(view))))??;
+                }
+                _ => state.attach(|cx| cx.call_out(|| times.try_for_each(|_| ops::ensure(&rt, id))))??,
+            }
+        }
         "create-end" => times.try_for_each(|_| ops::create_end(&rt).map(drop))?,
         _ => return Err(USAGE.into()),
     }

@@ -14,6 +14,7 @@ mod create;
 mod daemons;
 mod enter;
 mod fairness;
+mod guards;
 mod handover;
 mod heap;
 mod idle;
@@ -37,6 +38,7 @@ pub fn all() -> impl Iterator<Item = &'static Figure> {
         enter::FIGURES,
         swap::FIGURES,
         thread_state::FIGURES,
+        guards::FIGURES,
         pending::FIGURES,
         object::FIGURES,
         heap::FIGURES,

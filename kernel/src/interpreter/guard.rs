@@ -86,6 +86,7 @@ impl<'rt, H: Host> Guard<'rt, H> {
     ///
     /// # Errors
     /// As there, but neither `Finalizing` nor `Ended`.
+    #[inline]
     pub fn ensure<R>(&self, f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R) -> Result<R, AttachError> {
         self.view.ensure(f)
     }
@@ -99,24 +100,34 @@ impl<'rt, H: Host> Guard<'rt, H> {
     }
 }
 
+impl<H: Host> Guard<'_, H> {
+    /// Takes the label out of the list.
+    #[cold]
+    fn unlist(&self, block: NonNull<Record>) {
+        let rt = self.view.rt();
+        // SAFETY: [E2] the record and its neighbours are live, and the lock is held.
+        rt.locked(|registry| unsafe {
+            let Record { next, prev, .. } = *block.as_ptr();
+            match prev.as_mut() {
+                Some(prev) => prev.next = next,
+                None => registry.guards = next.cast(),
+            }
+            if let Some(next) = next.as_mut() {
+                next.prev = prev;
+            }
+        });
+        // SAFETY: [E2] it is in no list any more, and came from the raw domain with this layout.
+        unsafe { rt.raw().deallocate(block.cast(), Layout::new::<Record>()) };
+    }
+}
+
 impl<H: Host> Drop for Guard<'_, H> {
+    #[inline]
     fn drop(&mut self) {
-        let (rt, slot) = (self.view.rt(), self.view.slot());
         if let Some(block) = NonNull::new(self.record) {
-            // SAFETY: [E2] the record and its neighbours are live, and the lock is held.
-            rt.locked(|registry| unsafe {
-                let Record { next, prev, .. } = *block.as_ptr();
-                match prev.as_mut() {
-                    Some(prev) => prev.next = next,
-                    None => registry.guards = next.cast(),
-                }
-                if let Some(next) = next.as_mut() {
-                    next.prev = prev;
-                }
-            });
-            // SAFETY: [E2] it is in no list any more, and came from the raw domain with this layout.
-            unsafe { rt.raw().deallocate(block.cast(), Layout::new::<Record>()) };
+            self.unlist(block);
         }
+        let (rt, slot) = (self.view.rt(), self.view.slot());
         match slot.head.word.release_guard() {
             ReleaseGuard::Quiet => {}
             ReleaseGuard::WakeEnder => end::wake(rt, slot),

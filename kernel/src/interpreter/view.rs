@@ -84,6 +84,7 @@ impl<'rt, H: Host> View<'rt, H> {
     ///
     /// # Errors
     /// `Finalizing` once an end has begun to wait for guards, `Ended` afterwards; `NotReady` while it is created or reset.
+    #[inline]
     pub fn guard(&self) -> Result<Guard<'rt, H>, GuardError> {
         if self.rt.host().in_interrupt() {
             return Err(GuardError::InInterrupt);
@@ -94,16 +95,23 @@ impl<'rt, H: Host> View<'rt, H> {
             return Err(GuardError::Ended);
         }
         let taken = self.slot.head.word.guard();
-        let guard = (taken == TakeGuard::Taken).then(|| Guard::counted(*self));
-        if !self.is_current() {
-            return Err(GuardError::Ended);
+        if taken == TakeGuard::Taken {
+            let guard = Guard::counted(*self);
+            return if self.is_current() { Ok(guard) } else { Err(GuardError::Ended) };
         }
-        guard.ok_or(match taken {
+        Err(self.refusal(taken))
+    }
+
+    #[cold]
+    fn refusal(&self, taken: TakeGuard) -> GuardError {
+        match taken {
+            // A refusal of the slot's next tenant is none of this one.
+            _ if !self.is_current() => GuardError::Ended,
             TakeGuard::NotReady => GuardError::NotReady,
             TakeGuard::Finalizing => GuardError::Finalizing,
             TakeGuard::TooMany => GuardError::TooMany,
             TakeGuard::Ended | TakeGuard::Taken => GuardError::Ended,
-        })
+        }
     }
 
     /// As [`guard`](Self::guard), with a label that [`Interpreter::guards`] tells: so that an end that gives up waiting can
@@ -120,6 +128,7 @@ impl<'rt, H: Host> View<'rt, H> {
     ///
     /// # Errors
     /// As there.
+    #[inline]
     pub fn ensure<R>(&self, f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R) -> Result<R, AttachError> {
         if self.rt.host().in_interrupt() {
             return Err(AttachError::InInterrupt);
@@ -132,6 +141,7 @@ impl<'rt, H: Host> View<'rt, H> {
 
     /// The slot still has the interpreter of this view. It may get another one at any moment, but for a count in its state
     /// word.
+    #[inline]
     fn is_current(&self) -> bool {
         self.slot.head.generation.load(Ordering::Acquire) == self.generation
     }

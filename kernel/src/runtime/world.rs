@@ -131,7 +131,8 @@ impl<H: Host> Runtime<H> {
     /// waits for an [`Attached::stop`] of another thread; one thread at a time stops the world.
     ///
     /// This thread can take no GIL of this runtime either: to attach, create, end, reset and finalize answer `Stopped`. With
-    /// a token it is [`Attached::stop_all`]. `f` should not wait for another thread that may be stopped.
+    /// a token it is [`Attached::stop_all`]. `f` should not wait for another thread that may be stopped. What takes no GIL goes
+    /// on: thread states are made, guards taken, and an end gets as far as where it needs the GIL.
     ///
     /// Where this thread has stopped the world already it just runs `f`.
     ///

@@ -360,6 +360,18 @@ impl<'rt, H: Host> Place<'rt, H> {
         answer
     }
 
+    /// Runs `f` in a frame inside one of this place that is open on this thread, its token lent and its GIL held. The outer one's
+    /// activation keeps the interpreter for both.
+    #[inline]
+    pub(crate) fn nest<R>(self, f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R) -> Result<R, AttachError> {
+        match self.interpreter.head.word.admits() {
+            // SAFETY: the outer frame stays open meanwhile, and with it its activation; its token is lent, so the new one is
+            // unique.
+            Activate::Entered => Ok(unsafe { self.frame(true, f) }),
+            refused => Err(self.refusal(refused, self.thread.generation())),
+        }
+    }
+
     /// Attaches and runs `f`.
     #[inline]
     pub(crate) fn attach<R>(

@@ -162,11 +162,13 @@ impl<H: Host> Runtime<H> {
 
     /// A token for a thread that has none in its hands: a foreign thread, or inside `detach`, `enter` or
     /// `call_out` (`PyGILState_Ensure` with an interpreter; SPEC T5). A suspended thread state of this thread
-    /// for that interpreter is used again; otherwise one is made for the length of the call.
+    /// for that interpreter is used again; otherwise one is made for the length of the call. Where the innermost token of this
+    /// thread is of that interpreter and lent by `call_out` it is a few instructions.
     ///
     /// # Errors
     /// `AlreadyAttached` under a running token, or under a lent one that keeps the GIL of another
-    /// interpreter; `Ended`, `Finalizing`, `NoMemory`.
+    /// interpreter; `Stopped` where this thread keeps another one stopped; `Ended`, `Finalizing`, `NoMemory`.
+    #[inline]
     pub fn ensure<R>(
         &self,
         id: InterpreterId,
@@ -175,40 +177,71 @@ impl<H: Host> Runtime<H> {
         if self.host().in_interrupt() {
             return Err(AttachError::InInterrupt);
         }
+        // SAFETY: a lent frame is open, and its interpreter's name constant meanwhile.
+        match self.lent_place(|session| unsafe { (*session.interpreter.get()).id.get() == id }) {
+            Some(place) => place.nest(f),
+            None => self.ensure_listed(id, f),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ensure_listed<R>(
+        &self,
+        id: InterpreterId,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+    ) -> Result<R, AttachError> {
         let Ok(interpreter) = self.locked(|registry| self.listed(registry, id)) else {
             return Err(AttachError::Ended);
         };
-        self.ensure_in(interpreter, id, f)
+        self.ensure_anew(interpreter, id, f)
+    }
+
+    /// The place of the innermost frame of this thread, if its token is lent while its GIL is held, and it is the one that is
+    /// wanted.
+    #[inline]
+    fn lent_place(&self, wanted: impl FnOnce(&Session) -> bool) -> Option<Place<'_, H>> {
+        let session = Session::current::<H>()?;
+        let lent = session.lent.get() && session.hold.get() != Hold::Nothing;
+        let here = session.runtime.get() == core::ptr::from_ref(self).cast();
+        // SAFETY: [S1] a lent frame is open, and has a thread state; it is of this runtime.
+        (lent && here && wanted(session)).then(|| unsafe { Place::of_session(self, session) })
     }
 
     /// As [`ensure`](Self::ensure), where `id` was seen in that slot. If its tenant changes meanwhile, no frame of it is open.
+    #[inline]
     pub(crate) fn ensure_in<R>(
         &self,
         interpreter: &InterpreterSlot<H>,
         id: InterpreterId,
         f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
     ) -> Result<R, AttachError> {
+        let head = &raw const interpreter.head;
+        match self.lent_place(|session| core::ptr::eq(session.interpreter.get(), head)) {
+            Some(place) => place.nest(f),
+            None => self.ensure_anew(interpreter, id, f),
+        }
+    }
+
+    /// As [`ensure_in`](Self::ensure_in), where no token of it is lent with its GIL.
+    #[cold]
+    #[inline(never)]
+    fn ensure_anew<R>(
+        &self,
+        interpreter: &InterpreterSlot<H>,
+        id: InterpreterId,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+    ) -> Result<R, AttachError> {
+        if Session::held::<H>().is_some() {
+            return Err(self.already_attached());
+        }
         let Some(open) = Session::find::<H>(&raw const interpreter.head) else {
-            if Session::held::<H>().is_some() {
-                return Err(self.already_attached());
-            }
             let mut state = self.new_thread(id, ThreadWhence::Exec)?;
             return state.attach(f);
         };
         // SAFETY: the frame that is open keeps its thread state alive.
         let thread = unsafe { &*open.thread.get() };
         let place = Place { rt: self, interpreter, thread };
-        let innermost = Session::current::<H>().is_some_and(|current| core::ptr::eq(current, open));
-        let kept = open.hold.get() != Hold::Nothing;
-        if kept && !(innermost && open.lent.get()) {
-            return Err(AttachError::AlreadyAttached);
-        }
-        if kept {
-            let _activation = place.activate(thread.generation())?;
-            // SAFETY: the activation lives until the block ends; the GIL is held through this place and the
-            // outer token is lent.
-            return Ok(unsafe { place.frame(true, f) });
-        }
         /// The outer frame is open still, also where `f` panics.
         struct Suspend<'a>(&'a ThreadSlot);
         impl Drop for Suspend<'_> {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use archipelago_kernel::error::{AttachError, EndError, GuardError};
-use archipelago_loom_tests::{Guarded, model, own_gil};
+use archipelago_loom_tests::{Guarded, model, own_gil, second};
 use loom::thread;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -147,5 +147,33 @@ fn labels_against_end() {
         });
         rt.end(id, None).unwrap();
         thread.join().unwrap();
+    });
+}
+
+/// Model 14: a nested token, which counts nothing itself, against the end.
+#[test]
+fn nested_against_end() {
+    model("guards::nested_against_end", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let state = own_gil(rt);
+        let id = state.interpreter();
+        let view = rt.interpreter(id).unwrap().view().unwrap();
+        let (other, number) = (second(&state), Guarded::new());
+        let theirs = number.clone();
+        let thread = thread::spawn(move || {
+            let ran = other.take().attach(|cx| {
+                cx.call_out(|| {
+                    let nested = view.ensure(|_| theirs.bump());
+                    assert!(matches!(nested, Ok(_) | Err(AttachError::Finalizing)));
+                });
+                theirs.bump();
+            });
+            assert!(matches!(ran, Ok(()) | Err(AttachError::Finalizing | AttachError::Ended)));
+        });
+        assert!(rt.end(id, None).unwrap().is_clean());
+        // Whoever was inside has left.
+        let left = number.get();
+        thread.join().unwrap();
+        assert_eq!(number.get(), left);
     });
 }

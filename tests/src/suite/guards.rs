@@ -196,6 +196,51 @@ pub fn tokens_by_view_nest<H: TestHost>() {
     }
 }
 
+/// A nested token is kept by the activation of the outer one, however it was asked for, and finalizing is told as ever.
+///
+/// SPEC: T5, L10
+pub fn a_nested_token_counts_no_activation<H: TestHost>() {
+    let rt = H::started();
+    for config in strategies::<H>() {
+        let mut state = rt.create(&config, None).unwrap();
+        let id = state.interpreter();
+        let interpreter = rt.interpreter(id).unwrap();
+        let guard = interpreter.guard().unwrap();
+        let view = guard.view();
+        let count = || interpreter.stats().unwrap().activations;
+        let elsewhere = H::started();
+        state
+            .attach(|cx| {
+                cx.call_out(|| {
+                    assert_eq!((rt.ensure(id, |_| count()), view.ensure(|_| count())), (Ok(1), Ok(1)));
+                    assert_eq!(guard.ensure(|cx| cx.call_out(|| rt.ensure(id, |_| count()))), Ok(Ok(1)));
+                    let main = elsewhere.main().unwrap();
+                    assert_eq!(elsewhere.ensure(main, |_| ()), Err(AttachError::AlreadyAttached));
+                    assert_eq!(rt.ensure(rt.main().unwrap(), |_| ()), Err(AttachError::AlreadyAttached));
+                    // What the nested frame leaves behind is settled with it.
+                    view.ensure(|cx| drop(cx.alloc_plain(1_u8))).unwrap();
+                });
+                assert_eq!(
+                    cx.detach(|| rt.ensure(id, |_| count())),
+                    Ok(2),
+                    "under a GIL of its own it is counted"
+                );
+                drop(guard);
+                assert_eq!(cx.detach(|| rt.end(id, NOW)), Err(EndError::WouldDeadlock));
+                thread::scope(|s| {
+                    let ender = s.spawn(|| rt.end(id, NOW));
+                    assert_eq!(ender.join().unwrap(), Err(EndError::StillActive));
+                });
+                cx.call_out(|| {
+                    assert_eq!(rt.ensure(id, |_| ()), Err(AttachError::Finalizing));
+                    assert_eq!(view.ensure(|_| ()), Err(AttachError::Finalizing));
+                });
+            })
+            .unwrap();
+        assert_eq!(view.ensure(|_| ()), Err(AttachError::Ended));
+    }
+}
+
 /// Who holds guards can be asked, also while an end waits for them.
 ///
 /// SPEC: L9

@@ -12,8 +12,10 @@ use core::{
 use std::{panic::catch_unwind, thread};
 
 use archipelago_kernel::{
+    InterpreterId, Runtime,
     config::InterpreterConfig,
     error::{AttachError, CreateError, EndError, Interrupt, ResetError, RuntimeError, StopError},
+    host::Wake,
     raw,
 };
 
@@ -342,4 +344,95 @@ pub fn a_finalizing_interpreter_stops_nobody<H: TestHost>() {
             .unwrap();
     });
     assert!(rt.interpreter(id).is_err());
+}
+
+/// Wakes nobody: its wait is over soon.
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
+
+/// One turn of each kind of work, of which one is another interpreter's whole life.
+fn works<H: TestHost>(rt: &Runtime<H>, id: InterpreterId, kind: usize) {
+    if kind == 0 {
+        let short = create(rt, &InterpreterConfig::isolated());
+        rt.ensure(short, |cx| drop(cx.alloc_plain([1_u8; 64]))).unwrap();
+        return assert!(rt.end(short, None).unwrap().is_clean());
+    }
+    let inside = rt.ensure(id, |cx| {
+        for size in 1..10_u64 {
+            let held = [cx.alloc_plain(size), cx.alloc_plain(!size)];
+            match kind {
+                1 => assert_eq!(cx.safepoint(), Ok(())),
+                2 => cx.detach(|| ()),
+                3 => cx.wait(&Nobody, || ()).unwrap(),
+                _ => cx.stop(|cx| cx.detach(|| ())),
+            }
+            drop(held);
+        }
+        cx.call_out(|| rt.ensure(id, |cx| cx.safepoint()).unwrap())
+    });
+    assert_eq!(inside, Ok(Ok(())));
+}
+
+/// Says that it is over, also where a thread panics.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Threads that compute, detach, wait, stop an interpreter, create and end, while others stop the world again and again:
+/// inside, what is known of an interpreter does not move.
+///
+/// SPEC: G8, M6
+pub fn nothing_moves_in_a_stopped_world<H: TestHost>() {
+    let rt = H::started();
+    let ids = strategies::<H>().into_iter().map(|config| create(&rt, &config)).collect::<Vec<_>>();
+    let (over, turns) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let snapshot = || {
+        let known = |id| {
+            let interpreter = rt.interpreter(id).unwrap();
+            (id, interpreter.usage(), interpreter.gil().map(|gil| gil.switches))
+        };
+        // But for those that live a short life, which may be on their way out: that takes no GIL.
+        ids.iter().copied().map(known).collect::<Vec<_>>()
+    };
+    let stands_still = || {
+        let before = snapshot();
+        for _ in 0..scaled(20, 2) {
+            thread::yield_now();
+        }
+        assert_eq!(snapshot(), before);
+    };
+    thread::scope(|s| {
+        for kind in 0..5 {
+            let (rt, over, turns, ids) = (&rt, &over, &turns, &ids);
+            s.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    works(rt, ids[kind % ids.len()], kind);
+                    turns.fetch_add(usize::from(kind == 0), Ordering::Relaxed);
+                }
+            });
+        }
+        let over = Over(&over);
+        let other = s.spawn(|| {
+            for _ in 0..scaled(40, 2) {
+                let _ = rt.ensure(ids[0], |cx| cx.stop_all(|cx| cx.detach(stands_still))).unwrap();
+            }
+        });
+        for _ in 0..scaled(40, 2) {
+            rt.stop_all(stands_still).unwrap();
+            thread::yield_now();
+        }
+        other.join().unwrap();
+        until("lives are lived", || turns.load(Ordering::Relaxed) > 0);
+        drop(over);
+    });
+    for id in ids {
+        assert!(rt.end(id, None).unwrap().is_clean());
+    }
 }

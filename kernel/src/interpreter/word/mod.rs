@@ -58,6 +58,15 @@ const fn is_open(word: usize) -> bool {
     (word & PHASE).wrapping_sub(RUNNING) <= CLOSING - RUNNING
 }
 
+/// Why activations do not begin in this phase.
+const fn refusal(word: usize) -> Activate {
+    match word & PHASE {
+        CREATING => Activate::NotReady,
+        FREE => Activate::Ended,
+        _ => Activate::Finalizing,
+    }
+}
+
 /// Where an interpreter is in its life, as others may see it.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,11 +115,7 @@ impl StateWord {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             if !is_open(word) {
-                return match word & PHASE {
-                    CREATING => Activate::NotReady,
-                    FREE => Activate::Ended,
-                    _ => Activate::Finalizing,
-                };
+                return refusal(word);
             }
             if word & ACTIVATIONS == ACTIVATIONS {
                 return Activate::TooMany;
@@ -121,6 +126,13 @@ impl StateWord {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// What [`activate`](Self::activate) would answer, where one is counted already: one relaxed load.
+    #[inline]
+    pub(crate) fn admits(&self) -> Activate {
+        let word = self.0.load(Ordering::Relaxed);
+        if is_open(word) { Activate::Entered } else { refusal(word) }
     }
 
     /// 10: one activation less; DEFERRED → CLEARING if it was the last.
@@ -176,15 +188,20 @@ impl StateWord {
     }
 
     /// Counts one more guard, if the interpreter is running and its end does not wait for them.
+    #[inline]
     pub(crate) fn guard(&self) -> TakeGuard {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            match word & PHASE {
-                RUNNING | ENDING if word & GUARDS == GUARDS => return TakeGuard::TooMany,
-                RUNNING | ENDING => {}
-                CREATING => return TakeGuard::NotReady,
-                FREE => return TakeGuard::Ended,
-                _ => return TakeGuard::Finalizing,
+            // RUNNING or ENDING: one comparison.
+            if (word & PHASE).wrapping_sub(RUNNING) > ENDING - RUNNING {
+                return match word & PHASE {
+                    CREATING => TakeGuard::NotReady,
+                    FREE => TakeGuard::Ended,
+                    _ => TakeGuard::Finalizing,
+                };
+            }
+            if word & GUARDS == GUARDS {
+                return TakeGuard::TooMany;
             }
             match self.0.compare_exchange_weak(word, word + GUARD, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return TakeGuard::Taken,
