@@ -2,7 +2,8 @@
 //!
 //! A guest is given per interpreter, at creation, as a table of cold functions. It keeps its continuation in
 //! its thread data, so one native stack can run many interpreters in turn; it runs its loop with the token
-//! and calls [`safepoint`](crate::thread::Attached::safepoint) at back edges and calls.
+//! and calls [`safepoint`](crate::thread::Attached::safepoint) at back edges and calls. A primitive whose time grows with its operand
+//! does it in pieces, each with [`work`](crate::thread::Attached::work): otherwise nothing can end it.
 
 mod access;
 mod run;
