@@ -287,6 +287,7 @@ conformance! {
         a_pending_call_wakes_a_wait
         a_handler_may_add_them;
     raw:
+        a_call_for_mains_thread_is_not_lost_on_another
         new_from_config_attaches_the_new_one
         a_failed_creation_leaves_the_caller_attached
         what_its_creator_may_not_attach_to_is_not_left

@@ -15,7 +15,7 @@ use crate::{
     interpreter::{InterpreterSlot, OpenVisit},
     runtime::Runtime,
     sync::{AtomicPtr, AtomicUsize, Cell, Ordering},
-    thread::Attached,
+    thread::{Attached, place::Place},
 };
 
 /// CPython's `MAXPENDINGCALLS_MAIN`.
@@ -112,6 +112,15 @@ impl<H: Host> Runtime<H> {
         self.mains.list.push(main.reserved_or(self, call, slots)?);
         self.kick(main, PENDING);
         Ok(())
+    }
+}
+
+impl<H: Host> Place<'_, H> {
+    /// Looks for calls that wait for main's thread: a thread state of the raw layer may have spent its bit on another one.
+    pub(crate) fn notice_mains(self) {
+        if self.interpreter.head.id.get().is_main() && !self.rt.mains.is_empty() {
+            self.thread.breaker.set(PENDING);
+        }
     }
 }
 

@@ -74,6 +74,7 @@ pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Resu
     mem::forget((activation, used));
     // SAFETY: the record lies in the thread slot, which is type-stable; [R1] for the order.
     unsafe { place.thread.session.open(place) };
+    place.notice_mains();
     Ok(())
 }
 
@@ -140,6 +141,7 @@ pub unsafe fn swap<H: Host>(
     mem::forget((activation, used));
     // SAFETY: as in `attach`.
     unsafe { place.thread.session.open(place) };
+    place.notice_mains();
     match suspended {
         Some(suspended) => suspended.detach(),
         None => leave(from),

@@ -20,7 +20,7 @@ use archipelago_toy_guest::Toy;
 
 use crate::{
     TestHost,
-    support::{Gate, Scribe, create, current, list_all, presets},
+    support::{Gate, Log, Scribe, create, current, list_all, note, presets},
 };
 
 /// A raw thread state of main, attached.
@@ -509,4 +509,21 @@ pub fn a_panic_leaves_the_other_thread_state_detached<H: TestHost>() {
         })
         .unwrap();
     }
+}
+
+/// SPEC: E2
+pub fn a_call_for_mains_thread_is_not_lost_on_another<H: TestHost>() {
+    let rt = H::started();
+    let state = unsafe { raw::thread_new(&rt, rt.main().unwrap()) }.unwrap();
+    let log = Log::new();
+    rt.call_main(note, log.argument(1)).unwrap();
+    let pass = || unsafe {
+        raw::attach(&rt, state).unwrap();
+        assert_eq!(raw::with_token(&rt, |cx| cx.safepoint()), Ok(Ok(())));
+        raw::detach(&rt).unwrap();
+    };
+    thread::scope(|s| s.spawn(pass).join().unwrap());
+    assert!(log.values().is_empty());
+    pass();
+    assert_eq!(log.values(), [1]);
 }
