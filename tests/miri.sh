@@ -20,7 +20,7 @@ backends() {
     run "backends" "" -p archipelago-alloc-linked-list -p archipelago-alloc-system -p archipelago-alloc-pool
     # The one whose budget lasts longest fills it in minutes.
     run "size classes" "" -p archipelago-alloc-slab -- --skip direct:: --skip usual::exhaustion
-    run "size classes; 32 bits" "" "${bits32[@]}" -p archipelago-alloc-slab --test suite -- small::
+    run "size classes; 32 bits" "" "${bits32[@]}" -p archipelago-alloc-slab --test suite -- small:: a_long where_memory
     run "one heap for all" "" -p archipelago-alloc-shared --test suite -- direct_locked:: four_threads
     run "misuse, traces and tables" "" -p archipelago-alloc-hooks --test misuse --test trace --test dynamic
     run "wrappers of wrappers" "" -p archipelago-alloc-hooks --test suite -- all_of_them:: trace_raw::four_threads
@@ -28,7 +28,7 @@ backends() {
     run "backends and wrappers; tree borrows" "-Zmiri-tree-borrows" -p archipelago-alloc-linked-list \
         -p archipelago-alloc-pool -p archipelago-alloc-slab -p archipelago-alloc-shared -p archipelago-alloc-hooks \
         --test suite -- trimming_ resizing_ blocks_stay what_is_left a_static a_heap_on_pages it_begins a_broken \
-        small::serves small::the_nth small::lies small::moves small::dropping beside_locked::sweeping \
+        a_long where_memory small::serves small::the_nth small::lies small::moves small::dropping beside_locked::sweeping \
         beside_locked::the_nth all_of_them::sweeping
     run "memory and containers; 32 bits" "" "${bits32[@]}" "${tests[@]}" --test conformance -- \
         bare_host::memory bare_host::limits bare_host::accounts bare_host::containers

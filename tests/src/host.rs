@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use archipelago::StdHost;
+use archipelago::StdHostOf;
 use archipelago_alloc_system::SystemRaw;
 use archipelago_kernel::{
     Host, Runtime,
@@ -36,9 +36,9 @@ pub trait TestHost: Host {
     }
 }
 
-impl TestHost for StdHost {
+impl<T: Heap<SystemRaw>> TestHost for StdHostOf<T> {
     fn fresh() -> Runtime<Self> {
-        Runtime::new(StdHost::new(), SystemRaw, RawLock::new())
+        Runtime::new(StdHostOf::new(), SystemRaw, RawLock::new())
     }
 
     fn pass(_: &Runtime<Self>, time: Duration) {

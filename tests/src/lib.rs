@@ -1,6 +1,6 @@
 //! Suites that run against every host: what the kernel promises, said once and instantiated for each host.
 //!
-//! `tests/conformance.rs` runs everything under [`suite`] on `StdHost`, on [`BareHost`], on [`PoolHost`] and on [`OneHeapHost`].
+//! `tests/conformance.rs` runs everything under [`suite`] on [`ScannedStdHost`], on [`BareHost`], on [`PoolHost`] and on [`OneHeapHost`].
 //! Each test cites the rows of docs/features.md it proves, and CPython's test where it restates one.
 
 mod bare;
@@ -16,3 +16,6 @@ pub use host::TestHost;
 pub use one_heap::{CountedLock, OneHeapHost};
 pub use pools::{LeasedPools, PoolHost};
 pub use scanned::Scanned;
+
+/// The std host with heaps that look at themselves.
+pub type ScannedStdHost = archipelago::StdHostOf<Scanned<archipelago::UsualHeap>>;

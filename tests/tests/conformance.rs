@@ -5,7 +5,7 @@ macro_rules! conformance {
     ($($suite:ident: $($test:ident)+;)+) => {
         mod std_host {
             $(mod $suite { $(#[test] fn $test() {
-                archipelago_tests::suite::$suite::$test::<archipelago::StdHost>()
+                archipelago_tests::suite::$suite::$test::<archipelago_tests::ScannedStdHost>()
             })+ })+
         }
         mod bare_host {

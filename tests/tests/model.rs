@@ -1,8 +1,8 @@
 //! Random lists of operations on a runtime and on the sequential model (SPEC V3).
 
-use archipelago::StdHost;
 use archipelago_kernel::Host;
 use archipelago_model::{Operation, Setup, Sizes, manual, run};
+use archipelago_tests::ScannedStdHost;
 use archipelago_tests::{BareHost, TestHost};
 use proptest::{
     collection::vec,
@@ -51,5 +51,5 @@ fn the_bare_host_agrees_with_the_model() {
 
 #[test]
 fn the_std_host_agrees_with_the_model() {
-    agree(|| Setup::of(StdHost::fresh()));
+    agree(|| Setup::of(ScannedStdHost::fresh()));
 }

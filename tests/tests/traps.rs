@@ -4,7 +4,6 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::{alloc::Layout, time::Duration};
 use std::sync::Mutex;
 
-use archipelago::StdHost;
 use archipelago_kernel::{
     Host, InterpreterId, Runtime,
     config::{ConfigValue, InterpreterConfig},
@@ -18,6 +17,7 @@ use archipelago_kernel::{
     memory::{AllocCause, Domain},
     thread::Attached,
 };
+use archipelago_tests::ScannedStdHost;
 use archipelago_tests::{
     BareHost, TestHost,
     support::{Gate, Log, Noisy, Scribe, forever, until},
@@ -31,7 +31,7 @@ macro_rules! traps {
                 #[test]
                 #[cfg_attr(all(miri, target_pointer_width = "32"), ignore = "Miri does not know its futex")]
                 fn $test() {
-                    super::$test::<super::StdHost>()
+                    super::$test::<super::ScannedStdHost>()
                 }
             )+
         }

@@ -11,15 +11,16 @@ use archipelago_kernel::{
 
 use crate::{arena::Arena, heap::SlabHeap};
 
-/// The largest arena.
+/// The largest arena: many of the largest pages.
 const LARGEST_ARENA: usize = 1 << 20;
 
 impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, KEEP, CLASSES> {
-    /// The bytes of the next arena, which is to serve this class: an eighth of what there is.
+    /// The bytes of the next arena, which is to serve this class: an eighth of what there is. Short ones beyond the first
+    /// would save address space only: their alignment leaves gaps, whose ends the raw domain touches.
     pub(crate) fn next_arena(&self, class: usize) -> usize {
         match self.bytes {
             0 => Self::shortest_arena(class),
-            bytes => (bytes / 8 / PAGE * PAGE).clamp(PAGE, LARGEST_ARENA.max(PAGE)),
+            bytes => (bytes / 8 / PAGE * PAGE).clamp(PAGE, LARGEST_ARENA),
         }
     }
 

@@ -23,7 +23,6 @@ use crate::{
 const FIRST_ARENA: usize = 4096;
 
 /// A heap of size classes: see the crate's documentation.
-///
 pub struct SlabHeap<const PAGE: usize, const KEEP: usize, const CLASSES: usize = 41> {
     pub(crate) table: Table<CLASSES>,
     /// All arenas, and those with a page to take.
@@ -47,7 +46,8 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
         PAGE.is_power_of_two()
             && PAGE <= 65536
             && CLASSES <= MOST_CLASSES
-            && Self::shortest_arena(CLASSES - 1) <= PAGE
+            && Self::shortest_arena(CLASSES - 1) <= PAGE,
+        "SlabHeap: PAGE is a power of two up to 65536, and has room for its headers and a block of each of CLASSES, 49 at most"
     );
 
     /// Bytes of the shortest arena that serves a class.

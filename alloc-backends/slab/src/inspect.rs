@@ -18,6 +18,9 @@ pub(crate) fn blocks<const PAGE: usize, const KEEP: usize, const CLASSES: usize>
     // SAFETY: [H1]: arenas and the pages they began are there; whether the rest holds is what is looked at.
     unsafe {
         while let Some(header) = arena.as_ref() {
+            if header.begun > header.pages {
+                return Err("an arena's pages");
+            }
             let mut used = 0;
             for n in 0..header.begun {
                 let page = Arena::page(arena, n, PAGE);
@@ -30,7 +33,7 @@ pub(crate) fn blocks<const PAGE: usize, const KEEP: usize, const CLASSES: usize>
                     pages += usize::from((*page).role != Role::Full);
                 }
             }
-            if used != header.used || header.begun > header.pages {
+            if used != header.used {
                 return Err("an arena's count of pages");
             }
             bytes += header.bytes;
@@ -65,9 +68,9 @@ unsafe fn page_blocks(page: *mut Page, bytes: usize) -> Result<usize, &'static s
             if header_address(bytes, address) != page.addr() || free == used {
                 return Err("a free list: something wrote into a freed block");
             }
-            let offset = address - page.addr();
-            let place = offset.checked_sub(Page::first(page)).filter(|place| place.is_multiple_of(size));
-            if place.is_none() || offset >= (*page).fresh as usize {
+            let offset = address.checked_sub(page.addr()).filter(|offset| *offset < (*page).fresh as usize);
+            let place = offset.and_then(|offset| offset.checked_sub(Page::first(page)));
+            if place.is_none_or(|place| !place.is_multiple_of(size)) {
                 return Err("a free block's address: something wrote into a freed block");
             }
             (at, free) = ((*at).next, free + 1);

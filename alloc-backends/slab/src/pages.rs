@@ -146,7 +146,13 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
                 }
                 Err(AllocCause::Exhausted) if bytes > PAGE => bytes = (bytes / 2).next_multiple_of(PAGE),
                 Err(AllocCause::Exhausted) if bytes > shortest => bytes = shortest,
-                Err(cause) => return Err(cause),
+                Err(cause) => {
+                    if self.arenas.is_null() {
+                        // SAFETY: without an arena no class has a page or a block.
+                        unsafe { self.table.end(raw) };
+                    }
+                    return Err(cause);
+                }
             }
         }
     }
@@ -171,7 +177,7 @@ impl<const PAGE: usize, const KEEP: usize, const CLASSES: usize> SlabHeap<PAGE, 
             } else if !was_open {
                 self.reopen(arena);
             }
-            self.reserve.count();
+            self.reserve.count(PAGE);
             while let Some(surplus) = self.reserve.surplus() {
                 self.release(raw, surplus);
             }

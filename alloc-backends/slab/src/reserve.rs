@@ -6,20 +6,20 @@ use core::ptr;
 
 use crate::arena::Arena;
 
-/// How many pages become empty before it is looked which of the arenas were needed meanwhile.
-const WINDOW: u32 = 1024;
-
 /// Arenas without a page in use, linked by `next_open`; at most `KEEP` bytes.
 pub(crate) struct Reserve<const KEEP: usize> {
     first: *mut Arena,
     bytes: usize,
     /// The fewest bytes there were in this window: nobody needed these.
     least: usize,
-    /// Pages that became empty in it.
-    emptied: u32,
+    /// Bytes of pages that became empty in it.
+    emptied: usize,
 }
 
 impl<const KEEP: usize> Reserve<KEEP> {
+    /// So many bytes of pages become empty before it is looked which of the arenas were needed meanwhile.
+    const WINDOW: usize = KEEP.saturating_mul(2);
+
     pub(crate) const fn new() -> Self {
         Reserve { first: ptr::null_mut(), bytes: 0, least: 0, emptied: 0 }
     }
@@ -60,14 +60,14 @@ impl<const KEEP: usize> Reserve<KEEP> {
         true
     }
 
-    /// A page became empty.
-    pub(crate) fn count(&mut self) {
-        self.emptied = self.emptied.saturating_add(1);
+    /// A page of so many bytes became empty.
+    pub(crate) fn count(&mut self, page: usize) {
+        self.emptied = self.emptied.saturating_add(page);
     }
 
     /// At the end of a window: the next of those that nobody needed in it.
     pub(crate) fn surplus(&mut self) -> Option<*mut Arena> {
-        if self.emptied < WINDOW {
+        if self.emptied < Self::WINDOW {
             return None;
         }
         // SAFETY: [H1].

@@ -19,7 +19,7 @@ enum Request {
 }
 
 fn size() -> impl Strategy<Value = usize> {
-    prop_oneof![6 => 1..=64_usize, 4 => 65..=600_usize, 1 => 601..=8192_usize]
+    prop_oneof![6 => 1..=64_usize, 4 => 65..=600_usize, 1 => 601..=8192_usize, 1 => 8193..=20_000_usize]
 }
 
 fn request() -> impl Strategy<Value = Request> {

@@ -45,7 +45,7 @@ impl Bytes {
 }
 
 /// What serves blocks. Each request is one call that is not inlined, as an allocator's are: of a library, or of the
-/// implementation.
+/// implementation. [`Inlined`] alone has none.
 pub trait Memory {
     /// A block of so many bytes. Null if there is none.
     fn take(&mut self, bytes: Bytes) -> *mut u8;

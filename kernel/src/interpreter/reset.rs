@@ -70,7 +70,7 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
         begun.await_exits(0, patience)?;
         let guest = slot.guest_table.get();
         let mut tell = Tell::of(rt, slot);
-        let finish = Finish { rt, slot };
+        let finish = Finish::new(rt, slot);
         with_token(rt, slot, None, |cx| cx.take_down(&mut tell.ledger));
         let generation = finish.begin_again(thread).ok_or(ResetError::Worn)?;
         mem::forget(fresh);

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{mem, ptr};
+use core::{cell::Cell, mem, ptr};
 
 use crate::{
     host::Host,
@@ -67,7 +67,7 @@ pub(crate) fn take_down<H: Host>(
     own: Option<&ThreadSlot>,
     ledger: &mut Ledger,
 ) {
-    let _finish = Finish { rt, slot };
+    let _finish = Finish::new(rt, slot);
     with_token(rt, slot, own, |cx| cx.take_down(ledger));
 }
 
@@ -83,7 +83,7 @@ pub(crate) unsafe fn clear_on<H: Host>(place: Place<'_, H>, ledger: &mut Ledger)
 
 /// Takes a cleared interpreter out of the registry. The phase is CLEARING and nobody is left inside.
 pub(crate) fn retire<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>) {
-    drop(Finish { rt, slot });
+    drop(Finish::new(rt, slot));
 }
 
 /// Runs `f` attached through the reserve, or through `own`, whose frame is closed afterwards.
@@ -135,9 +135,15 @@ pub(super) fn with_token<H: Host>(
 pub(super) struct Finish<'a, H: Host> {
     pub(super) rt: &'a Runtime<H>,
     pub(super) slot: &'a InterpreterSlot<H>,
+    /// The reserve has used up its generations.
+    worn: Cell<bool>,
 }
 
-impl<H: Host> Finish<'_, H> {
+impl<'a, H: Host> Finish<'a, H> {
+    pub(super) fn new(rt: &'a Runtime<H>, slot: &'a InterpreterSlot<H>) -> Self {
+        Finish { rt, slot, worn: Cell::new(false) }
+    }
+
     /// Forgets what the interpreter kept in its slot, whose memory the sweep took.
     fn forget(&self) {
         let slot = self.slot;
@@ -149,21 +155,20 @@ impl<H: Host> Finish<'_, H> {
         unsafe { (*slot.values.get()).abandon() };
     }
 
-    /// Death of every thread state. `false`: the reserve has used up its generations.
+    /// Death of every thread state. `false`: the reserve has used up its generations, now or before.
     fn bury(&self, registry: &mut Registry) -> bool {
         let slot = self.slot;
-        let mut reusable = true;
         self.rt.disarm(registry, slot);
         // SAFETY: under the lock the list is stable, and its slots are type-stable.
         while let Some(thread) = unsafe { slot.head.threads.get().as_ref() } {
             let again = registry.remove_thread(thread, &slot.head);
             if ptr::eq(thread, &slot.reserve) {
-                reusable &= again;
+                self.worn.set(!again);
             } else if again {
                 registry.free_thread_slot(ptr::from_ref(thread).cast_mut());
             }
         }
-        reusable
+        !self.worn.get()
     }
 
     /// The interpreter stays, as one that is being created, with a thread state in `thread`: its generation. `None`:
@@ -189,7 +194,7 @@ impl<H: Host> Finish<'_, H> {
 
 impl<H: Host> Drop for Finish<'_, H> {
     fn drop(&mut self) {
-        let Finish { rt, slot } = *self;
+        let (rt, slot) = (self.rt, self.slot);
         self.forget();
         // Where a panic kept the table from being given back, the sweep took its memory.
         slot.globals.abandon();

@@ -12,10 +12,12 @@ errors! {
     }
 }
 
-/// The limits of one interpreter, in bytes over all domains.
+/// The limits of one interpreter, in bytes over all domains. What was asked for counts, not the pages behind it that a
+/// heap takes and keeps.
 ///
 /// A request that would pass the soft limit is refused as `SoftLimit`; code that handles this may use the reserve
 /// meanwhile ([`Attached::with_reserve`](crate::thread::Attached::with_reserve)). Nothing passes the hard limit.
+/// The guest is told when a limit is near ([`GuestTable`](crate::guest::GuestTable)); without a guest nobody is.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct MemoryLimits {
