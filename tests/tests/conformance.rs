@@ -38,6 +38,8 @@ conformance! {
         many_threads_add_to_mains_queue
         mains_calls_run_on_mains_thread_alone
         a_failing_call_of_mains_is_told_and_the_rest_waits
+        a_call_that_comes_inside_one_of_mains_runs_at_the_next_safepoint
+        a_call_of_a_frame_that_panics_is_left_to_others
         one_handler_at_a_time_in_both_queues
         a_handler_takes_slots_that_were_set_aside
         the_holders_own_calls
@@ -104,7 +106,8 @@ conformance! {
         the_lock_order_is_asserted_in_debug_builds
         a_handler_interrupts_and_looks_at_deadlines
         a_deadline_waits_for_the_first_thread_state
-        an_end_during_a_nested_wait_reaches_the_outer_one;
+        an_end_during_a_nested_wait_reaches_the_outer_one
+        what_takes_an_interpreter_down_is_not_stopped_by_its_fuel;
     exits:
         callbacks_run_last_in_first_out
         hooks_then_joins_then_callbacks

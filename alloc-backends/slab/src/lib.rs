@@ -15,7 +15,7 @@ mod table;
 pub use heap::SlabHeap;
 
 /// For hosts with an operating system below.
-pub type UsualHeap = SlabHeap<65536, { 8 << 20 }, 49>;
+pub type UsualHeap = SlabHeap<16384, { 8 << 20 }, 45>;
 
 /// For microcontrollers: small pages, few classes, and nothing is kept.
 pub type SmallHeap = SlabHeap<512, 0, 9>;

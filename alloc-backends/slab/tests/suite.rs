@@ -44,7 +44,7 @@ fn it_begins_small() {
 fn a_long_class_has_a_page_that_serves_it() {
     for sizes in [[100, 8000], [8000, 100], [4000, 8000]] {
         let raw = Checked::new(SystemRaw);
-        let mut model = Model::new(OnHeap::<UsualHeap, _>::new(&raw));
+        let mut model = Model::new(OnHeap::<SlabHeap<65536, { 1 << 20 }, 49>, _>::new(&raw));
         for _ in 0..3 {
             for size in sizes {
                 model.allocate(layout(size)).expect("room for it");

@@ -68,7 +68,10 @@ impl<H: Host> Attached<'_, H> {
             return Err(DeadlineError::Finalizing);
         }
         match within {
-            Some(within) => self.rt().arm(self.slot(), within),
+            Some(within) => self.rt().arm(self.slot(), within, || {
+                // One that passed and was not told yet is not this one's.
+                Scope::<H>::forget_interpreters_deadline(self.thread());
+            }),
             None => {
                 self.rt().locked(|registry| {
                     self.rt().disarm(registry, self.slot());

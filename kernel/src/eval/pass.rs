@@ -68,7 +68,10 @@ impl<H: Host> Attached<'_, H> {
             fn drop(&mut self) {
                 let (list, passing) = self.0.queue(self.1);
                 passing.set(false);
-                if !list.is_empty() {
+                // The pass over main's begins with the interpreter's own, and a safepoint inside it leaves both waiting.
+                let waits = !list.is_empty()
+                    || matches!(self.1, Queue::Mains) && !self.0.slot().head.pending.is_empty();
+                if waits {
                     // Every thread state: others may have spent their bit on this pass, and this one may go.
                     self.0.rt().locked(|_| self.0.slot().head.break_all(PENDING));
                 }

@@ -33,6 +33,6 @@ impl Park for NoPark {
 pub trait Wake: Sync {
     /// Makes the blocked thread return soon. Called under the runtime's lock, from any thread: short, and
     /// without calling the kernel. May be called when nothing waits. A panic goes on to whoever asked, when all
-    /// others are woken; where another waker panics meanwhile the program ends, as by any panic while it unwinds.
+    /// others are woken; where another waker panics meanwhile, or where the lock was taken and whoever had it wakes for them, the program ends.
     fn wake(&self);
 }

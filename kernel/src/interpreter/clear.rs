@@ -5,7 +5,7 @@
 use core::ptr;
 
 use crate::{
-    eval::breaker::FINALIZING,
+    eval::breaker::{ASYNC, DEADLINE, FINALIZING, FUEL, INTERRUPT},
     host::Host,
     interpreter::{InterpreterSlot, word::StateWord},
     memory::{Domain, Ledger},
@@ -58,8 +58,12 @@ impl<H: Host> Attached<'_, H> {
         let account = &self.slot().head.account;
         account.reopen();
         account.give(Domain::Raw, InterpreterSlot::<H>::FOOTPRINT);
-        // What the guest runs to take itself down runs as ever.
-        self.thread().breaker.take(FINALIZING);
+        // What the guest runs to take itself down runs as ever, also where it ends because its fuel or its time is used up.
+        self.slot().head.set_fuel(None);
+        self.rt().locked(|registry| {
+            self.rt().disarm(registry, self.slot());
+            self.thread().breaker.take(FINALIZING | INTERRUPT | DEADLINE | FUEL | ASYNC);
+        });
         self.slot().head.running.store(ptr::null_mut(), Ordering::Relaxed);
         let sweep = Sweep(self, ledger);
         let cx = &mut *sweep.0;

@@ -196,7 +196,7 @@ impl<H: Host> Place<'_, H> {
         let roll_back = RollBack(self);
         self.share_heap();
         if let Some(deadline) = config.deadline() {
-            self.rt.arm(self.interpreter, deadline).map_err(|_| ConfigError::DurationTooLong)?;
+            self.rt.arm(self.interpreter, deadline, || ()).map_err(|_| ConfigError::DurationTooLong)?;
         }
         if let Some(table) = guest {
             self.start_guest(table)?;

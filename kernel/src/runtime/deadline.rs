@@ -66,10 +66,17 @@ impl<H: Host> Runtime<H> {
         self.locked(look)
     }
 
-    pub(crate) fn arm(&self, slot: &InterpreterSlot<H>, within: Duration) -> Result<(), DeadlineError> {
+    /// Sets a deadline; `forget` is called in the same step.
+    pub(crate) fn arm(
+        &self,
+        slot: &InterpreterSlot<H>,
+        within: Duration,
+        forget: impl FnOnce(),
+    ) -> Result<(), DeadlineError> {
         let clock = self.host().clock();
         let deadline = clock.add(clock.now(), within).ok_or(DeadlineError::TooLong)?;
         self.locked(|registry| {
+            forget();
             if slot.deadline.replace(Some(deadline)).is_none() {
                 registry.armed += 1;
             }

@@ -242,8 +242,10 @@ impl<H: Host> Runtime<H> {
         }
     }
 
+    /// Whoever had the lock has done its step, and does not know of what was left to it: a host's `Wake` that panics here
+    /// must not unwind through it. It ends the program.
     #[cold]
-    fn deliver_all(&self) {
+    extern "C" fn deliver_all(&self) {
         let deliver = |registry: &mut Registry| {
             if self.kicked.swap(0, Ordering::Acquire) == 0 {
                 return;

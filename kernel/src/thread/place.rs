@@ -308,6 +308,14 @@ impl<'rt, H: Host> Place<'rt, H> {
                 }
             }
         }
+        /// A panic goes through the frame: others are told of its calls here, for what follows `f` does not run.
+        struct Unwinds<'rt, H: Host>(Place<'rt, H>);
+        impl<H: Host> Drop for Unwinds<'_, H> {
+            #[cold]
+            fn drop(&mut self) {
+                self.0.share_calls();
+            }
+        }
         let session = Session::new();
         let mut inherited = Inherited::new();
         // SAFETY: the record is closed by `close` below, before it leaves the stack; frames are closures, so
@@ -317,7 +325,9 @@ impl<'rt, H: Host> Place<'rt, H> {
         inherited.open(self, &session);
         // SAFETY: this thread holds the GIL through this place until `close` drops, and the session is open.
         let mut token = unsafe { Attached::new(self, &session) };
+        let unwinds = Unwinds(self);
         let answer = f(&mut token);
+        mem::forget(unwinds);
         // What the frame's last references left behind, and its calls: no other thread state is told of it.
         if self.thread.breaker.bits() & (OWED | MINE) != 0 || self.interpreter.head.take_untold() {
             token.tidy();

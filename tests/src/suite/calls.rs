@@ -1,6 +1,7 @@
 //! Pending calls in slots of the kernel's: capacities, main's queue, slots for handlers, the holder's own.
 
-use std::{sync::Barrier, thread};
+use core::panic::AssertUnwindSafe;
+use std::{panic::catch_unwind, sync::Barrier, thread};
 
 use archipelago_kernel::{
     Attached, Host,
@@ -12,7 +13,7 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Gate, Log, create, note, presets, scaled, until},
+    support::{Gate, Log, create, note, presets, scaled, throw, until},
 };
 
 fn fail<H: Host>(_: &mut Attached<'_, H>, _: usize) -> Result<(), PendingFailed> {
@@ -233,6 +234,44 @@ pub fn a_failing_call_of_mains_is_told_and_the_rest_waits<H: TestHost>() {
         })
         .unwrap();
     assert_eq!(log.values(), [0, 1, 2]);
+}
+
+/// A safepoint inside one of main's calls spends the bit that stands for a call of the interpreter's own.
+///
+/// SPEC: E2
+pub fn a_call_that_comes_inside_one_of_mains_runs_at_the_next_safepoint<H: TestHost>() {
+    fn calls<H: Host>(cx: &mut Attached<'_, H>, argument: usize) -> Result<(), PendingFailed> {
+        cx.call_soon(note, argument).map_err(|_| PendingFailed)?;
+        assert_eq!(cx.safepoint(), Ok(()));
+        Ok(())
+    }
+    let rt = H::started();
+    let log = Log::new();
+    rt.call_main(calls, log.argument(7)).unwrap();
+    let mut state = rt.thread_state(rt.main().unwrap()).unwrap();
+    state
+        .attach(|cx| {
+            assert_eq!((cx.safepoint(), log.values()), (Ok(()), vec![]));
+            assert_eq!((cx.safepoint(), log.values()), (Ok(()), vec![7]));
+        })
+        .unwrap();
+}
+
+/// SPEC: E2
+pub fn a_call_of_a_frame_that_panics_is_left_to_others<H: TestHost>() {
+    let rt = H::started();
+    let log = Log::new();
+    let id = create(&rt, &InterpreterConfig::isolated());
+    let (mut first, mut second) = (rt.thread_state(id).unwrap(), rt.thread_state(id).unwrap());
+    let panics = || {
+        first.attach(|cx| -> () {
+            cx.call_soon(note, log.argument(3)).unwrap();
+            throw()
+        })
+    };
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    second.attach(|cx| cx.safepoint()).unwrap().unwrap();
+    assert_eq!(log.values(), [3]);
 }
 
 /// SPEC: E2

@@ -9,14 +9,16 @@ use core::{
 use std::{panic::catch_unwind, thread};
 
 use archipelago_kernel::{
+    Attached,
     config::InterpreterConfig,
     error::{DeadlineError, Interrupt, LookupError, PendingError},
+    eval::PendingFailed,
     host::{Clock, Host, Wake},
 };
 
 use crate::{
     TestHost,
-    support::{Gate, create, list_all, presets, until},
+    support::{Gate, Log, create, list_all, note, presets, until},
 };
 
 /// A time that no test takes.
@@ -229,8 +231,34 @@ pub fn a_deadline_passes_by_the_tick<H: TestHost>() {
             rt.tick();
             cx.set_deadline(None).unwrap();
             assert_eq!(cx.safepoint(), Ok(()), "taken away when it had passed");
+            cx.set_deadline(Some(SHORT)).unwrap();
+            H::pass(&rt, 2 * SHORT);
+            rt.tick();
+            cx.set_deadline(Some(LONG)).unwrap();
+            assert_eq!(cx.safepoint(), Ok(()), "another one in place of one that had passed");
         })
         .unwrap();
+}
+
+/// SPEC: L12
+pub fn what_takes_an_interpreter_down_is_not_stopped_by_its_fuel<H: TestHost>() {
+    fn leftover<H: Host>(cx: &mut Attached<'_, H>, argument: usize) -> Result<(), PendingFailed> {
+        assert_eq!((cx.spend(5), cx.safepoint()), (Ok(()), Ok(())));
+        note(cx, argument)
+    }
+    let rt = H::started();
+    let log = Log::new();
+    let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
+    let id = state.interpreter();
+    state
+        .attach(|cx| {
+            cx.set_fuel(Some(1));
+            assert_eq!(cx.spend(2), Err(Interrupt::OutOfFuel));
+            cx.call_soon(leftover, log.argument(1)).unwrap();
+        })
+        .unwrap();
+    assert!(rt.end(id, None).unwrap().is_clean());
+    assert_eq!(log.values(), [1]);
 }
 
 /// SPEC: E5
