@@ -91,7 +91,7 @@ fn tell_of_calls<H: Host>(rt: &Runtime<H>, interpreter: &InterpreterSlot<H>, thr
 impl<H: Host> Interpreter<'_, H> {
     /// Sees to it that so many slots are set aside for interrupt handlers, besides the others: there
     /// [`Port::call`](crate::interpreter::Port::call) and, in main, [`Runtime::call_main`](crate::runtime::Runtime::call_main)
-    /// use these and no others, and nobody else does.
+    /// use these and no others, and nobody else does. A reset gives them back.
     ///
     /// # Errors
     /// `NoMemory`: there are as many as before. `Ended`, `Busy`, `InInterrupt`.

@@ -34,7 +34,8 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
     /// guest is taken down, values are dropped and the heap is swept. Then the guest starts again under the config of
     /// the creation: limits, fuel, deadline, switch interval and thread binding are as they were then, accounts and
     /// counters begin anew. Name, [`Port`](crate::interpreter::Port)s and this handle go on; every other thread state
-    /// has ended, and every [`Global`](crate::object::Global) of before is stale. Meanwhile it is not listed.
+    /// has ended, and every [`Global`](crate::object::Global) of before is stale. Slots that
+    /// [`reserve_calls`](crate::interpreter::Interpreter::reserve_calls) set aside are given back: set them aside again. Meanwhile it is not listed.
     ///
     /// The ledger says what the program had not given back.
     ///

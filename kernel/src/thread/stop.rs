@@ -19,7 +19,7 @@ impl<H: Host> Attached<'_, H> {
     /// that share its GIL: this thread keeps the GIL, also at a safepoint, in [`detach`](Self::detach) and in
     /// [`wait`](Self::wait). Interpreters under other GILs go on.
     ///
-    /// So this thread can take no other GIL: to attach, enter, create, end and reset answer `Stopped` meanwhile, but `enter`
+    /// So this thread can take no other GIL: to enter, and inside a detach to attach, create, end and reset, answer `Stopped` meanwhile, but `enter`
     /// under the same GIL works, and [`ensure`](crate::runtime::Runtime::ensure) of this interpreter inside `detach`. What
     /// other threads ask for in this time — the GIL, an interrupt — is there when `f` has returned. `f` should not wait for
     /// another thread of this interpreter: that thread does not run.
