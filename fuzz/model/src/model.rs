@@ -81,6 +81,8 @@ pub(crate) struct Frame {
     pub(crate) thread: Key,
     pub(crate) attached: bool,
     pub(crate) lent: bool,
+    /// It has an activation of its own, and is not under that of the frame around it.
+    pub(crate) counted: bool,
 }
 
 pub(crate) struct Object {
@@ -165,7 +167,8 @@ impl Model {
     }
 
     pub(crate) fn activations(&self, key: Key) -> usize {
-        self.frames.iter().filter(|frame| frame.interpreter == key).count() + self.interpreters[key].visits
+        self.frames.iter().filter(|frame| frame.interpreter == key && frame.counted).count()
+            + self.interpreters[key].visits
     }
 
     pub(crate) fn thread_count(&self, key: Key) -> usize {
@@ -322,7 +325,7 @@ impl Model {
 
     fn open(&mut self, thread: Key) {
         let interpreter = self.threads[thread].interpreter;
-        self.frames.push(Frame { interpreter, thread, attached: true, lent: false });
+        self.frames.push(Frame { interpreter, thread, attached: true, lent: false, counted: true });
     }
 
     /// The innermost frame lets go of its thread state and another one is attached.
@@ -353,7 +356,11 @@ impl Model {
             return Err(AttachError::AlreadyAttached);
         }
         self.may_enter(thread)?;
+        let counted = !(lent && self.frames[open].attached);
         self.open(thread);
+        if let Some(frame) = self.frames.last_mut() {
+            frame.counted = counted;
+        }
         Ok(None)
     }
 
