@@ -582,9 +582,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
                     return true;
                 }
                 interpreter.deadline = within.map(|within| self.model.now + u64::from(within));
-                if within.is_none() {
-                    self.model.threads[thread].deadline = false;
-                }
+                self.model.threads[thread].deadline = false;
                 let within = within.map(|within| Duration::from_millis(within.into()));
                 assert_eq!(cx.set_deadline(within), Ok(()));
             }
