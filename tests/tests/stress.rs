@@ -1,5 +1,5 @@
-//! Two hundred threads that do everything to each other's interpreters at the same instant, and a soak. Which answers come
-//! is a matter of chance; that each is one of those documented, and that nothing is lost or left, is not.
+//! Two hundred threads that do everything to each other's interpreters at the same instant. Which answers come is a
+//! matter of chance; that each is one of those documented, and that nothing is lost or left, is not.
 #![cfg(not(miri))]
 
 use core::{
@@ -201,29 +201,4 @@ fn everything_at_the_same_instant() {
     assert_eq!(ledger.main.objects, 0, "{ledger:?}");
     // Whoever's call was taken, it ran: leftovers do when their interpreter ends.
     assert_eq!(RUN.load(Relaxed), sum(|seen| seen.called));
-}
-
-/// SPEC: L5, M6
-#[test]
-fn created_and_ended_again_and_again_with_memory_flat() {
-    let rt = Runtime::new().unwrap();
-    let cycle = || {
-        let mut state = rt.create(&InterpreterConfig::isolated(), None).unwrap();
-        state.attach(work).unwrap().unwrap();
-        let id = state.interpreter();
-        drop(state);
-        assert!(rt.end(id, None).unwrap().is_clean());
-    };
-    let cycles = std::env::var("ARCHIPELAGO_SOAK").map_or(20_000, |cycles| cycles.parse().unwrap());
-    (0..1000).for_each(|_| cycle());
-    let before = resident();
-    (0..cycles).for_each(|_| cycle());
-    let grown = resident().saturating_sub(before);
-    assert!(is_slow() || grown < 1 << 20, "{grown} bytes more after {cycles} cycles");
-}
-
-/// Resident bytes; where the system cannot tell, none.
-fn resident() -> usize {
-    let words = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    words.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
 }
