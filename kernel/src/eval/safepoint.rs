@@ -9,6 +9,7 @@ use crate::{
     },
     gil::Counter,
     host::Host,
+    sync::{Ordering, fence},
     thread::Attached,
 };
 
@@ -42,6 +43,8 @@ impl<H: Host> Attached<'_, H> {
         }
         let breaker = &self.thread().breaker;
         if breaker.bits() & FINALIZING != 0 {
+            // Who is told here is told by every other call too: pairs with the release that set the bit.
+            fence(Ordering::Acquire);
             self.place().notice_finalizing();
             return Err(Interrupt::Finalizing);
         }
