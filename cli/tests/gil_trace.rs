@@ -62,11 +62,18 @@ fn it_agrees_with_the_statistics() {
         assert_eq!(ran.status, 0, "{}", ran.stderr);
         let events = events(&trace);
         let switches = of(&events, "i", "switch");
-        // The statistics are taken before the end, which attaches once more.
+        // The statistics are taken before the end, which attaches once more for each; and so does the drop of its thread
+        // state, to which the GIL has to come back where another interpreter had it meanwhile.
         let interpreters = 3;
         let ours = |event: &&&Value| event["args"]["interpreter"] != 0;
         let counted = switches.iter().filter(ours).count() as u64;
-        assert_eq!(counted, ran.number("switches") + interpreters, "--gil {gil}: {}", ran.stderr);
+        let after = counted.checked_sub(ran.number("switches"));
+        let back = if gil == "shared" { interpreters } else { 0 };
+        assert!(
+            after.is_some_and(|after| (interpreters..=interpreters + back).contains(&after)),
+            "--gil {gil}: {counted} in the trace, {}",
+            ran.stderr
+        );
         let held = of(&events, "B", "hold");
         let gils: HashSet<_> = held.iter().filter(ours).map(|event| event["args"]["gil"].as_u64()).collect();
         assert!(if gil == "shared" { gils.len() == 1 } else { !gils.is_empty() }, "{gils:?}");
