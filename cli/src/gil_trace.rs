@@ -54,34 +54,35 @@ pub fn targets(options: &Options) -> Result<Vec<Target>, Failure> {
 pub struct GilTrace {
     targets: Vec<Target>,
     recorder: Recorder,
-    /// What the command calls the interpreters.
-    pub names: Names,
 }
 
 impl GilTrace {
     /// Begins, if a file was asked for.
     pub fn start(targets: Vec<Target>, runtime: &Runtime<impl OnStd>) -> Option<Self> {
-        let recorder = || Recorder::of(runtime, EVENTS);
-        (!targets.is_empty()).then(|| GilTrace { targets, recorder: recorder(), names: Names::default() })
+        (!targets.is_empty()).then(|| GilTrace { targets, recorder: Recorder::of(runtime, EVENTS) })
     }
 
     /// Writes the files: what kept each from being written.
-    pub fn write(&self, plan: &Plan) -> Vec<Failure> {
+    pub fn write(&self, plan: &Plan, names: &Names) -> Vec<Failure> {
         let timeline = self.recorder.timeline();
+        let name = |id: InterpreterId| names.of(id, plan);
         let failed = self.targets.iter().filter_map(|target| {
-            let error = self.write_one(target, &timeline, plan).err()?;
+            let error = write_one(target, &timeline, &name).err()?;
             Some(Failure::file(&target.path, target.form.what(), &error))
         });
         failed.collect()
     }
+}
 
-    fn write_one(&self, target: &Target, timeline: &Timeline, plan: &Plan) -> std::io::Result<()> {
-        let name = |id: InterpreterId| self.names.of(id, plan);
-        let mut out = BufWriter::new(&target.file);
-        match target.form {
-            Form::Chrome => timeline.write_chrome(&mut out, &name)?,
-            Form::Svg => timeline.write_svg(&mut out, &name)?,
-        }
-        out.flush()
+fn write_one(
+    target: &Target,
+    timeline: &Timeline,
+    name: &dyn Fn(InterpreterId) -> String,
+) -> std::io::Result<()> {
+    let mut out = BufWriter::new(&target.file);
+    match target.form {
+        Form::Chrome => timeline.write_chrome(&mut out, name)?,
+        Form::Svg => timeline.write_svg(&mut out, name)?,
     }
+    out.flush()
 }

@@ -39,8 +39,6 @@ impl Tracer for Recorder {
 pub struct HeapTrace {
     path: PathBuf,
     file: File,
-    /// What the command calls the interpreters.
-    pub names: Names,
 }
 
 impl HeapTrace {
@@ -50,7 +48,7 @@ impl HeapTrace {
     /// It cannot be written.
     pub fn create(path: PathBuf) -> Result<Self, Failure> {
         match File::create(&path) {
-            Ok(file) => Ok(HeapTrace { path, file, names: Names::default() }),
+            Ok(file) => Ok(HeapTrace { path, file }),
             Err(error) => Err(Failure::file(&path, WHAT, &error)),
         }
     }
@@ -71,9 +69,9 @@ impl HeapTrace {
     }
 
     /// What was written down so far.
-    pub fn lines(&self, plan: &Plan) -> Lines {
+    pub fn lines(&self, plan: &Plan, names: &Names) -> Lines {
         let mut lines = Vec::new();
-        BOOK.each(&mut |row| lines.extend(Line::of(&row, plan, &self.names)));
+        BOOK.each(&mut |row| lines.extend(Line::of(&row, plan, names)));
         lines.sort_by_key(|line| (line.number, line.domain, Reverse(line.bytes)));
         Lines(lines)
     }

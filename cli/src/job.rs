@@ -15,6 +15,7 @@ use crate::{
     gil_trace::GilTrace,
     heap_trace::HeapTrace,
     lines::Lines,
+    names::Names,
     plan::Plan,
     signals::Stop,
     sites,
@@ -36,6 +37,8 @@ pub struct Context<H: OnStd> {
     pub stop: Arc<Stop>,
     /// Standard output and standard error, if several interpreters share them.
     pub streams: Option<[Arc<Stream>; 2]>,
+    /// What the command calls the interpreters, where something is written down.
+    pub names: Names,
     /// Where memory is written down, if it is: then `H` has the heap that does so.
     pub trace: Option<HeapTrace>,
     /// Where it is written down who waits for GILs and who holds them, if it is.
@@ -108,11 +111,8 @@ fn live<H: OnStd>(context: &Context<H>, program: &Program, outcome: &mut Outcome
     let mut state = context
         .at(&sites::CREATE, create)
         .map_err(|error| Failure::create(error, options, || least(context)))?;
-    if let Some(trace) = &context.trace {
-        trace.names.set(state.interpreter(), outcome.number);
-    }
-    if let Some(trace) = &context.gil_trace {
-        trace.names.set(state.interpreter(), outcome.number);
+    if context.trace.is_some() || context.gil_trace.is_some() {
+        context.names.set(state.interpreter(), outcome.number);
     }
     // The look-up takes the runtime's lock. A signal either finds the interpreter listed, and interrupts it, or is
     // seen by the question after it.

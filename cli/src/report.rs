@@ -16,6 +16,7 @@ use crate::{
     gil_trace::GilTrace,
     heap_trace::HeapTrace,
     job::Outcome,
+    names::Names,
     plan::Plan,
     signals::Stop,
     stats::{Resident, Table},
@@ -131,8 +132,8 @@ impl Report {
     }
 
     /// Writes the heap trace to its file, and with `--stats` a table of it.
-    pub fn heap_trace(&self, trace: &HeapTrace, plan: &Plan) {
-        let lines = trace.lines(plan);
+    pub fn heap_trace(&self, trace: &HeapTrace, plan: &Plan, names: &Names) {
+        let lines = trace.lines(plan, names);
         if plan.options().stats {
             self.put(lines.table().into_bytes(), false);
         }
@@ -143,8 +144,8 @@ impl Report {
     }
 
     /// Writes the files of the recording.
-    pub fn gil_trace(&self, trace: &GilTrace, plan: &Plan) {
-        for failure in trace.write(plan) {
+    pub fn gil_trace(&self, trace: &GilTrace, plan: &Plan, names: &Names) {
+        for failure in trace.write(plan, names) {
             self.state().untraced = true;
             self.say(&failure.text, false);
         }

@@ -14,6 +14,7 @@ use crate::{
     gil_trace::{self, GilTrace, Target},
     heap_trace::{HeapTrace, TracedHost},
     job::{self, Context},
+    names::Names,
     plan::Plan,
     report::Report,
     signals::{Stop, Watch},
@@ -84,6 +85,7 @@ fn set_up<H: OnStd>(
         _ => Some([Arc::new(Stream::new(Descriptor::stdout()?)), Arc::clone(&stderr)]),
     };
     let runtime = Runtime::on_host(None)?;
+    let names = Names::default();
     let gil_trace = GilTrace::start(targets, &runtime);
     if let (GilChoice::Shared, Some(interval)) = (plan.options().gil, plan.options().switch_interval) {
         // The interval belongs to the GIL, and that is main's.
@@ -92,7 +94,10 @@ fn set_up<H: OnStd>(
     let stop = Arc::new(Stop::new()?);
     let report = Report::new(&plan, stderr, Arc::clone(&stop));
     let config = plan.config();
-    Ok((Context { plan, config, runtime, engine: Engine::new(), stop, streams, trace, gil_trace }, report))
+    Ok((
+        Context { plan, config, runtime, engine: Engine::new(), stop, streams, names, trace, gil_trace },
+        report,
+    ))
 }
 
 fn carry_out<H: OnStd>(context: &Context<H>, report: &Report) -> Status {
@@ -122,10 +127,10 @@ fn carry_out<H: OnStd>(context: &Context<H>, report: &Report) -> Status {
         report.stats(before, stats::resident());
     }
     if let Some(trace) = &context.trace {
-        report.heap_trace(trace, &context.plan);
+        report.heap_trace(trace, &context.plan, &context.names);
     }
     if let Some(trace) = &context.gil_trace {
-        report.gil_trace(trace, &context.plan);
+        report.gil_trace(trace, &context.plan, &context.names);
     }
     for stream in context.streams.iter().flatten() {
         report.settle(stream);

@@ -13,7 +13,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{marker::PhantomData, mem, ptr};
+use core::{marker::PhantomData, ptr};
 
 use crate::{
     error::StopError,
@@ -25,7 +25,6 @@ use crate::{
     sync::{AtomicU32, Ordering},
     thread::{
         Attached,
-        place::Place,
         session::{Hold, Session},
     },
 };
@@ -250,8 +249,8 @@ impl<H: Host> Attached<'_, H> {
         if self.slot().head.word.is_finalizing() {
             return Err(StopError::Finalizing);
         }
-        // SAFETY: the runtime and its slots outlive this frame, whatever happens to the token.
-        let place: Place<'_, H> = unsafe { mem::transmute(self.place()) };
+        // SAFETY: not used after this call.
+        let place = unsafe { self.place_of_frame() };
         let _stopper = self.detach(|| place.rt.begin_stop(place.interpreter.gil()));
         Ok(self.keeping(Hold::World, f))
     }
@@ -263,7 +262,7 @@ impl<H: Host> Attached<'_, H> {
             return;
         }
         // SAFETY: as in `stop_all`.
-        let place: Place<'_, H> = unsafe { mem::transmute(self.place()) };
+        let place = unsafe { self.place_of_frame() };
         if let Some(stop) = place.rt.stops.under_way() {
             self.detach(|| place.rt.await_going(stop));
         }

@@ -8,7 +8,7 @@ use archipelago_kernel::{
 use archipelago_loom_tests::{Carry, Flag, LoomHost, LoomRuntime, as_handler, model, own_gil, port, second};
 use loom::thread;
 
-use crate::pending::{call, count, counter};
+use crate::pending::{call, count, counter, until_ran};
 
 /// A new interpreter with room for so many calls: blocks are no longer than that.
 fn with_room(rt: LoomRuntime, calls: u32) -> ThreadState<'static, LoomHost> {
@@ -141,22 +141,7 @@ fn holder_adds_and_leaves() {
 
 /// Blocks in the interpreter until the call has run.
 fn waits_for(other: Carry, ran: crate::pending::Ran) {
-    other
-        .take()
-        .attach(|cx| {
-            while ran.load(Relaxed) == 0 {
-                let flag = Flag::default();
-                // The wait itself runs a call that is there already, and would then block for ever.
-                if cx.safepoint().is_ok() && ran.load(Relaxed) == 0 {
-                    let _ = cx.wait(&flag, || {
-                        if ran.load(Relaxed) == 0 {
-                            flag.block()
-                        }
-                    });
-                }
-            }
-        })
-        .unwrap();
+    other.take().attach(|cx| until_ran(cx, ran)).unwrap();
 }
 
 /// Model 8: main's only thread state goes and another comes while a call for main's thread is added.

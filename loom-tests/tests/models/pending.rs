@@ -33,6 +33,21 @@ pub(crate) fn counter() -> (usize, Ran) {
     (core::ptr::from_ref(ran).expose_provenance(), ran)
 }
 
+/// Blocks in the interpreter until the call has run.
+pub(crate) fn until_ran(cx: &mut Attached<'_, LoomHost>, ran: Ran) {
+    while ran.load(Relaxed) == 0 {
+        let flag = Flag::default();
+        // The wait itself runs a call that is there already, and would then block for ever.
+        if cx.safepoint().is_ok() && ran.load(Relaxed) == 0 {
+            let _ = cx.wait(&flag, || {
+                if ran.load(Relaxed) == 0 {
+                    flag.block()
+                }
+            });
+        }
+    }
+}
+
 fn call_of(run: PendingFn<LoomHost>) -> (&'static PendingCall<LoomHost>, Ran) {
     let (argument, ran) = counter();
     (Box::leak(Box::new(PendingCall::new(run, argument))), ran)
@@ -220,21 +235,7 @@ fn add_against_wait() {
         let mut state = own_gil(rt);
         let (port, (call, ran)) = (port(&state), call());
         let thread = thread::spawn(move || port.add(call).unwrap());
-        state
-            .attach(|cx| {
-                while ran.load(Relaxed) == 0 {
-                    let flag = Flag::default();
-                    // The wait itself runs a call that is there already, and would then block for ever.
-                    if cx.safepoint().is_ok() && ran.load(Relaxed) == 0 {
-                        let _ = cx.wait(&flag, || {
-                            if ran.load(Relaxed) == 0 {
-                                flag.block()
-                            }
-                        });
-                    }
-                }
-            })
-            .unwrap();
+        state.attach(|cx| until_ran(cx, ran)).unwrap();
         thread.join().unwrap();
     });
 }

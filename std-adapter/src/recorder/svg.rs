@@ -65,16 +65,16 @@ pub(super) fn write(
         }
         drawn[span.thread] = to;
         let (y, width) = (TOP + ROW * span.thread as f64 + 3.0, to - from);
-        let (verb, took) = match span.activity {
-            Activity::Waits => ("waits for", span.to - span.from),
-            Activity::Holds => ("holds", span.to - span.from),
+        let verb = match span.activity {
+            Activity::Waits => "waits for",
+            Activity::Holds => "holds",
         };
         write!(
             out,
             "<rect x=\"{from:.2}\" y=\"{y}\" width=\"{width:.2}\" height=\"{BAR}\" fill=\"{}\">",
             colour(span)
         )?;
-        let called = name(span.of.interpreter);
+        let (called, took) = (name(span.of.interpreter), span.to - span.from);
         writeln!(out, "<title>{verb} the GIL of {}, {took:?}</title></rect>", Text(&called))?;
     }
     legend(timeline, &interpreters, out, name, bottom + 30.0)?;

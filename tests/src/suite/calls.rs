@@ -1,7 +1,7 @@
 //! Pending calls in slots of the kernel's: capacities, main's queue, slots for handlers, the holder's own.
 
 use core::panic::AssertUnwindSafe;
-use std::{panic::catch_unwind, sync::Barrier, thread};
+use std::{panic::catch_unwind, thread};
 
 use archipelago_kernel::{
     Attached, Host,
@@ -13,7 +13,8 @@ use archipelago_kernel::{
 
 use crate::{
     TestHost,
-    support::{Gate, Log, create, note, presets, scaled, throw, until},
+    suite::pending::all_run_in_order,
+    support::{Gate, Log, create, note, presets, scaled, throw},
 };
 
 fn fail<H: Host>(_: &mut Attached<'_, H>, _: usize) -> Result<(), PendingFailed> {
@@ -133,39 +134,14 @@ pub fn capacities_are_as_the_config_says<H: TestHost>() {
 /// CPython: test_capi.TestPendingCalls.test_main_pendingcalls_non_threaded
 pub fn many_threads_add_to_mains_queue<H: TestHost>() {
     let rt = H::started();
-    let (threads, each) = (scaled(16, 3), scaled(32, 14));
-    let (log, start) = (Log::new(), Barrier::new(threads + 1));
-    let mut state = rt.thread_state(rt.main().unwrap()).unwrap();
-    thread::scope(|s| {
-        for k in 0..threads {
-            let (start, rt) = (&start, &rt);
-            s.spawn(move || {
-                start.wait();
-                for n in 0..each {
-                    while let Err(error) = rt.call_main(note, log.argument(k * each + n)) {
-                        assert!(matches!(error, PendingError::Full | PendingError::Busy), "{error:?}");
-                        thread::yield_now();
-                    }
-                }
-            });
+    let log = Log::new();
+    let state = rt.thread_state(rt.main().unwrap()).unwrap();
+    all_run_in_order(state, &log, (scaled(16, 3), scaled(32, 14)), |value| {
+        while let Err(error) = rt.call_main(note, log.argument(value)) {
+            assert!(matches!(error, PendingError::Full | PendingError::Busy), "{error:?}");
+            thread::yield_now();
         }
-        start.wait();
-        state
-            .attach(|cx| {
-                until("all have run", || {
-                    assert_eq!(cx.safepoint(), Ok(()));
-                    cx.detach(thread::yield_now);
-                    log.values().len() == threads * each
-                });
-            })
-            .unwrap();
     });
-    let mut values = log.values();
-    for k in 0..threads {
-        assert!(values.iter().filter(|value| **value / each == k).is_sorted(), "each thread's in its order");
-    }
-    values.sort();
-    assert_eq!(values, (0..threads * each).collect::<Vec<_>>());
 }
 
 /// SPEC: E2

@@ -4,7 +4,7 @@ use core::panic::AssertUnwindSafe;
 use std::{panic::catch_unwind, sync::Barrier, thread};
 
 use archipelago_kernel::{
-    Attached, Host,
+    Attached, Host, ThreadState,
     config::InterpreterConfig,
     error::{Interrupt, PendingError},
     eval::{PendingCall, PendingFailed},
@@ -174,43 +174,52 @@ pub fn many_threads_add_and_all_run<H: TestHost>() {
     let rt = H::started();
     for id in [rt.main().unwrap(), create(&rt, &presets()[0]), create(&rt, &presets()[1])] {
         let port = rt.interpreter(id).unwrap().port().unwrap();
-        let (threads, each) = (scaled(16, 3), scaled(64, 6));
         let log = Log::new();
-        let start = Barrier::new(threads + 1);
-        let mut state = rt.thread_state(id).unwrap();
-        thread::scope(|s| {
-            for k in 0..threads {
-                let (start, port) = (&start, &port);
-                s.spawn(move || {
-                    start.wait();
-                    for n in 0..each {
-                        let call = log.call::<H>(k * each + n);
-                        while let Err(error) = port.add(call) {
-                            assert_eq!(error, PendingError::Busy);
-                            thread::yield_now();
-                        }
-                    }
-                });
+        all_run_in_order(rt.thread_state(id).unwrap(), &log, (scaled(16, 3), scaled(64, 6)), |value| {
+            let call = log.call::<H>(value);
+            while let Err(error) = port.add(call) {
+                assert_eq!(error, PendingError::Busy);
+                thread::yield_now();
             }
-            start.wait();
-            state
-                .attach(|cx| {
-                    until("all have run", || {
-                        assert_eq!(cx.safepoint(), Ok(()));
-                        cx.detach(thread::yield_now);
-                        log.values().len() == threads * each
-                    });
-                })
-                .unwrap();
         });
-        let mut values = log.values();
-        for k in 0..threads {
-            let own = values.iter().filter(|value| **value / each == k);
-            assert!(own.is_sorted(), "each thread's in its order");
-        }
-        values.sort();
-        assert_eq!(values, (0..threads * each).collect::<Vec<_>>());
     }
+}
+
+/// Adds `each` calls from every one of so many threads, `add` them with thread and number, while this thread runs them:
+/// each has run once, and those of a thread in their order.
+pub(crate) fn all_run_in_order<H: TestHost>(
+    mut state: ThreadState<'_, H>,
+    log: &Log,
+    (threads, each): (usize, usize),
+    add: impl Fn(usize) + Sync,
+) {
+    let start = Barrier::new(threads + 1);
+    thread::scope(|s| {
+        for k in 0..threads {
+            let (start, add) = (&start, &add);
+            s.spawn(move || {
+                start.wait();
+                (0..each).for_each(|n| add(k * each + n));
+            });
+        }
+        start.wait();
+        state
+            .attach(|cx| {
+                until("all have run", || {
+                    assert_eq!(cx.safepoint(), Ok(()));
+                    cx.detach(thread::yield_now);
+                    log.values().len() == threads * each
+                });
+            })
+            .unwrap();
+    });
+    let mut values = log.values();
+    for k in 0..threads {
+        let own = values.iter().filter(|value| **value / each == k);
+        assert!(own.is_sorted(), "each thread's in its order");
+    }
+    values.sort();
+    assert_eq!(values, (0..threads * each).collect::<Vec<_>>());
 }
 
 /// SPEC: E2
