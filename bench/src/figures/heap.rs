@@ -7,7 +7,8 @@ use crate::{
     Trouble,
     figure::{Figure, Goal, Peer},
     heap::{
-        Bare, Batch, Inlined, LinkedList, Memory, Mimalloc, Ours, Rlsf, Snmalloc, System, Talc, Trace, lifo,
+        Bare, Batch, Inlined, LinkedList, Memory, Mimalloc, Ours, Rlsf, Snmalloc, System, Talc, Trace,
+        Uncounted, lifo,
     },
     measure::{Effort, Samples, rounds, rounds_against, turns_against},
     process,
@@ -69,6 +70,13 @@ macro_rules! sizes {
                 goal: Goal::Information,
                 ..mixed("heap/mixed-inlined", "mimalloc", |effort| {
                     attached(|cx| traced(effort, &mut Inlined(cx), Mimalloc))
+                })
+            },
+            Figure {
+                what: "the same of the heap alone: nothing is counted, nothing is limited",
+                goal: Goal::Information,
+                ..mixed("heap/mixed-uncounted", "mimalloc", |effort| {
+                    traced(effort, &mut Uncounted::new(), Mimalloc)
                 })
             },
             mixed("heap/mixed-mimalloc", "mimalloc", |effort| traces(effort, Mimalloc)),

@@ -7,7 +7,7 @@ mod peer;
 mod trace;
 
 pub use pattern::{Batch, lifo};
-pub use peer::{Bare, Inlined, LinkedList, Mimalloc, Ours, Rlsf, Snmalloc, System, Talc};
+pub use peer::{Bare, Inlined, LinkedList, Mimalloc, Ours, Rlsf, Snmalloc, System, Talc, Uncounted};
 pub use trace::Trace;
 
 use core::alloc::Layout;

@@ -10,8 +10,14 @@ use core::{
 
 use archipelago::{
     StdHost,
-    kernel::{Attached, Host, memory::Domain},
+    kernel::{
+        Attached, Host,
+        host::Heap,
+        memory::{Domain, RawDomain},
+    },
 };
+use archipelago_alloc_slab::UsualHeap;
+use archipelago_alloc_system::SystemRaw;
 
 use super::{Bytes, Memory};
 
@@ -84,6 +90,46 @@ impl Memory for Bare {
         unsafe { block.write(self.free.cast()) };
         self.free = block;
         self.live -= bytes.get();
+    }
+}
+
+/// The heap of an interpreter alone: nobody counts what it serves, and it may serve anything.
+pub struct Uncounted(UsualHeap);
+
+impl Uncounted {
+    /// One that owns nothing yet.
+    #[expect(clippy::new_without_default, reason = "what it takes is given back by its sweep only")]
+    pub fn new() -> Self {
+        Uncounted(UsualHeap::new())
+    }
+}
+
+impl Memory for Uncounted {
+    #[inline(never)]
+    fn take(&mut self, bytes: Bytes) -> *mut u8 {
+        let layout = bytes.layout();
+        let at_hand = Heap::<SystemRaw>::allocate_at_hand(&mut self.0, layout);
+        let block = match at_hand {
+            Some(block) => Some(block),
+            None => self.0.allocate(RawDomain::new(&SystemRaw), layout).ok().map(NonNull::cast),
+        };
+        block.map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline(never)]
+    unsafe fn give(&mut self, block: *mut u8, bytes: Bytes) {
+        // SAFETY: passed on; a block is not null, and the raw domain is the one it was asked for with.
+        unsafe {
+            let block = NonNull::new_unchecked(block);
+            self.0.deallocate(RawDomain::new(&SystemRaw), block, bytes.layout());
+        }
+    }
+}
+
+impl Drop for Uncounted {
+    fn drop(&mut self) {
+        // SAFETY: the patterns are over.
+        unsafe { self.0.sweep(RawDomain::new(&SystemRaw)) };
     }
 }
 
