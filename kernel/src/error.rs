@@ -322,6 +322,8 @@ errors! {
         NotRunning = 0x0a04 => "guest: nothing was left to resume: call exec or call first",
         /// The guest does not do this.
         Unsupported = 0x0a06 => "guest: it does not offer this operation",
+        /// The state is in the hands of a `with_guest` of this interpreter.
+        Lent = 0x0a08 => "guest: its state is lent to with_guest further out, or on another thread: use what that has",
         /// The guest refused to start.
         StartFailed = 0x0a07 => "guest: it could not start: see its own report",
     }

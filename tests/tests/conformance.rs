@@ -170,6 +170,7 @@ conformance! {
     guest:
         two_unlike_guests_in_one_runtime
         the_wrong_guest_is_named
+        state_and_token_are_lent_together
         a_guest_that_cannot_start_undoes_the_creation
         a_limit_below_what_the_guest_takes_is_refused
         each_thread_state_has_its_own_data

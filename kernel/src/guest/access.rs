@@ -8,7 +8,7 @@ use crate::{
     error::GuestError,
     guest::{Family, Guest, GuestTable},
     host::Host,
-    thread::Attached,
+    thread::{Attached, place::Place},
 };
 
 /// A guest's state in this interpreter and its data in this thread state.
@@ -43,13 +43,14 @@ impl<'i, H: Host> Attached<'i, H> {
         if (table.type_id)() != TypeId::of::<G>() {
             return Err(GuestError::WrongGuest);
         }
-        NonNull::new(self.slot().guest.get()).ok_or(GuestError::NoGuest)
+        NonNull::new(self.slot().guest.get()).ok_or(GuestError::Lent)
     }
 
     /// State and thread data of guest `G`. The data is made at the first call on a thread state.
     ///
     /// # Errors
-    /// `NoGuest` or `WrongGuest`; whatever kept the thread data from being made.
+    /// `NoGuest` or `WrongGuest`; `Lent` inside [`with_guest`](Self::with_guest); whatever kept the thread data from being
+    /// made.
     pub fn guest<G: Guest<H>>(&mut self) -> Result<GuestParts<'_, 'i, G, H>, GuestError> {
         let state = self.state_of::<G>()?;
         if self.thread().guest().is_null() {
@@ -70,10 +71,41 @@ impl<'i, H: Host> Attached<'i, H> {
         unsafe { Ok(GuestParts { state: &mut *state.as_ptr(), thread: &mut *thread }) }
     }
 
+    /// Runs `f` with state and thread data of guest `G` and with the token beside them: what lies in the state may grow.
+    ///
+    /// Meanwhile they are lent: whoever asks for them in this interpreter, also on another thread where `f` detaches, gets an
+    /// error; so does what the guest does at a safepoint in `f`.
+    ///
+    /// # Errors
+    /// As of [`guest`](Self::guest).
+    pub fn with_guest<G: Guest<H>, R>(
+        &mut self,
+        f: impl FnOnce(GuestParts<'_, 'i, G, H>, &mut Self) -> R,
+    ) -> Result<R, GuestError> {
+        /// Gives the state back, also where `f` panics.
+        struct Lent<'a, H: Host>(Place<'a, H>, *mut ());
+        impl<H: Host> Drop for Lent<'_, H> {
+            fn drop(&mut self) {
+                self.0.interpreter.guest.set(self.1);
+            }
+        }
+        let GuestParts { state, thread } = self.guest::<G>()?;
+        let (state, thread) = (ptr::from_mut(state), ptr::from_mut(thread));
+        // SAFETY: not used after this call.
+        let place = unsafe { self.place_of_frame() };
+        let lent = Lent(place, place.interpreter.guest.replace(ptr::null_mut()));
+        // SAFETY: [P1] nobody reaches the state while it is lent, nor the data, which is handed out with the state only; both
+        // live until this activation is over.
+        let parts = unsafe { GuestParts { state: &mut *state, thread: &mut *thread } };
+        let answer = f(parts, self);
+        drop(lent);
+        Ok(answer)
+    }
+
     /// The state of guest `G`, to be read.
     ///
     /// # Errors
-    /// `NoGuest` or `WrongGuest`.
+    /// `NoGuest` or `WrongGuest`; `Lent` inside [`with_guest`](Self::with_guest).
     pub fn guest_state<G: Guest<H>>(&self) -> Result<&<G::State as Family>::At<'i>, GuestError> {
         let state = self.state_of::<G>()?;
         // SAFETY: [P1] as in `guest`; `&self` excludes `&mut` borrows of it.

@@ -1,7 +1,7 @@
 //! Guests: two unlike ones in one runtime, their state and data, their failures.
 
 use core::{cell::Cell, panic::AssertUnwindSafe};
-use std::panic::catch_unwind;
+use std::{panic::catch_unwind, thread};
 
 use archipelago_kernel::{
     Attached, Host,
@@ -208,6 +208,49 @@ pub fn the_wrong_guest_is_named<H: TestHost>() {
         assert_eq!(cx.call("f", &[]), unsupported, "what a guest does not offer");
     })
     .unwrap();
+}
+
+/// SPEC: P1, T8
+pub fn state_and_token_are_lent_together<H: TestHost>() {
+    let rt = H::started();
+    let mut state = rt.create(&InterpreterConfig::isolated(), tally()).unwrap();
+    let id = state.interpreter();
+    let lent = Some(GuestError::Lent);
+    state
+        .attach(|cx| {
+            let sum = cx.with_guest::<Tally, _>(|parts, cx| {
+                for value in 1..=3 {
+                    let before = parts.state.last.take();
+                    let sum = value + before.as_ref().map_or(0, |edge| edge.get(cx).value);
+                    let link = cx.alloc::<LinkFamily>(Link { value: sum, before });
+                    parts.state.last = Some(link.map_err(|(_, error)| error).unwrap().into_edge());
+                }
+                parts.thread.runs += 1;
+                assert_eq!((cx.guest::<Tally>().err(), cx.guest_state::<Tally>().err()), (lent, lent));
+                assert_eq!(cx.with_guest::<Tally, _>(|_, _| ()).err(), lent);
+                assert_eq!(cx.guest::<Toy>().err(), Some(GuestError::WrongGuest));
+                assert!(cx.runs::<Tally>());
+                let elsewhere = cx.detach(|| {
+                    thread::scope(|s| {
+                        s.spawn(|| rt.ensure(id, |cx| (cx.guest::<Tally>().err(), cx.exec(b"1")))).join()
+                    })
+                });
+                let refused = Step::Failed(Fault::Refused(GuestError::Lent));
+                assert_eq!(elsewhere.unwrap(), Ok((lent, refused)));
+                parts.state.last.as_ref().map(|edge| edge.get(cx).value)
+            });
+            assert_eq!(sum, Ok(Some(6)));
+            let panicked = catch_unwind(AssertUnwindSafe(|| cx.with_guest::<Tally, ()>(|_, _| throw())));
+            assert!(panicked.is_err());
+            assert_eq!(
+                (TallyState::length(cx), cx.guest::<Tally>().unwrap().thread.runs),
+                (3, 1),
+                "given back"
+            );
+        })
+        .unwrap();
+    drop(state);
+    assert!(rt.end(id, None).unwrap().is_clean());
 }
 
 /// SPEC: P1, L1, L16
