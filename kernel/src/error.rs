@@ -270,6 +270,10 @@ errors! {
         NotReferenced = 0x0704 => "lookup: the interpreter has no reference to give back",
         /// Asked inside an interrupt handler.
         InInterrupt = 0x0705 => "lookup: not allowed inside an interrupt handler: look it up before, and keep a port",
+        /// More references than can be counted.
+        TooMany = 0x0706 => "lookup: the interpreter has as many references as can be counted: give some back",
+        /// As many threads and handlers as can be counted are at it.
+        Busy = 0x0707 => "lookup: too many are at this interpreter at this moment: try again",
     }
 }
 

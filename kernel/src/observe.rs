@@ -57,6 +57,12 @@ pub enum Event<'a> {
         /// Its name.
         id: InterpreterId,
     },
+    /// The last reference to a linked interpreter was given back where it could not be ended on the spot, and main's thread
+    /// is about to end it (SPEC L6). Its clearing is told next.
+    InterpreterOrphaned {
+        /// Its name.
+        id: InterpreterId,
+    },
     /// A GIL went to a thread state, or from one: told to watchers only ([`Runtime::watch`](crate::runtime::Runtime::watch);
     /// SPEC G5).
     Gil(GilEvent),

@@ -264,6 +264,8 @@ pub enum Told {
     Reset(InterpreterId, Ledger),
     /// Ended by the runtime.
     LeftOver(InterpreterId),
+    /// To be ended by main's thread.
+    Orphaned(InterpreterId),
     /// Something newer than this suite.
     Other,
 }
@@ -322,6 +324,7 @@ impl Observer for Scribe {
             Event::InterpreterEnded { id, ledger } => (Told::Ended(id, *ledger), false),
             Event::InterpreterReset { id, ledger } => (Told::Reset(id, *ledger), false),
             Event::InterpreterLeftOver { id } => (Told::LeftOver(id), false),
+            Event::InterpreterOrphaned { id } => (Told::Orphaned(id), false),
             _ => (Told::Other, false),
         };
         lock(&self.told).push(told);

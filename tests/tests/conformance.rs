@@ -307,6 +307,28 @@ conformance! {
         a_refused_swap_leaves_the_present_one
         raw_and_safe_nest
         a_raw_thread_state_of_an_ended_interpreter_is_told;
+    references:
+        numbers_are_names
+        of_one_that_is_not_there
+        at_first_there_are_none
+        without_a_link_they_only_count
+        a_link_alone_ends_nothing
+        linked_the_last_one_ends_it
+        linked_later
+        unlinked_again_it_stays
+        main_is_only_counted
+        they_are_of_the_name
+        where_it_cannot_end_it_is_queued
+        while_it_runs_it_is_queued
+        who_is_inside_completes_it
+        it_is_taken_back
+        guards_and_joins_put_it_off
+        a_veto_takes_it_back
+        a_callback_that_panics_leaves_it_queued
+        finalization_ends_what_is_queued
+        all_that_is_queued_ends_in_one_pass
+        of_many_threads_one_ends_it
+        an_end_that_gives_up_leaves_it_queued;
     registry:
         at_first_there_is_main
         the_list_is_in_the_order_of_creation

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use core::ptr;
+use core::{mem, ptr};
 
 use crate::{
     error::PendingError,
@@ -14,7 +14,7 @@ use crate::{
     host::Host,
     interpreter::{InterpreterSlot, OpenVisit},
     runtime::Runtime,
-    sync::{AtomicPtr, AtomicUsize, Cell, Ordering},
+    sync::{AtomicPtr, AtomicU32, AtomicUsize, Cell, Ordering},
     thread::{Attached, place::Place},
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct MainCalls<H: Host> {
     main: AtomicPtr<InterpreterSlot<H>>,
     /// How the host calls main's thread.
     thread: AtomicUsize,
+    /// Not zero: interpreters may be queued whose last reference is gone.
+    orphans: AtomicU32,
     /// Main's GIL: main's thread is running pending calls, of this queue or of main's other one.
     pub(super) passing: Cell<bool>,
 }
@@ -46,6 +48,7 @@ impl<H: Host> MainCalls<H> {
                 capacity: CAPACITY,
                 main: AtomicPtr::new(ptr::null_mut()),
                 thread: AtomicUsize::new(0),
+                orphans: AtomicU32::new(0),
                 passing: Cell::new(false),
             }
         }
@@ -65,8 +68,14 @@ impl<H: Host> MainCalls<H> {
         self.main.store(ptr::from_ref(main).cast_mut(), Ordering::Release);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+    /// Whether something waits for main's thread.
+    pub(crate) fn waits(&self) -> bool {
+        !self.list.is_empty() || self.orphans.load(Ordering::Relaxed) != 0
+    }
+
+    /// Main's thread is to look for orphans, when it runs pending calls the next time.
+    pub(crate) fn leave_orphans(&self) {
+        self.orphans.store(1, Ordering::Release);
     }
 
     /// Forgets the calls that still wait and gives the slots back. By whoever takes main down, when visits are out.
@@ -115,10 +124,29 @@ impl<H: Host> Runtime<H> {
     }
 }
 
+impl<H: Host> Runtime<H> {
+    /// Has main's thread look for orphans. From anywhere; after the last reference went.
+    #[cold]
+    pub(crate) fn look_for_orphans(&self) {
+        self.mains.leave_orphans();
+        // SAFETY: as in `call_main`.
+        let Some(main) = (unsafe { self.mains.main.load(Ordering::Acquire).as_ref() }) else { return };
+        loop {
+            match OpenVisit::begin(main) {
+                Ok(_visit) if main.head.id.get().is_main() => return self.kick(main, PENDING),
+                // A handler cannot wait for others to be done; main's next pass looks all the same.
+                Err(PendingError::Busy) if !self.host().in_interrupt() => self.host().relax(),
+                // The runtime's finalization ends what is left.
+                _ => return,
+            }
+        }
+    }
+}
+
 impl<H: Host> Place<'_, H> {
     /// Looks for calls that wait for main's thread: a thread state of the raw layer may have spent its bit on another one.
     pub(crate) fn notice_mains(self) {
-        if self.interpreter.head.id.get().is_main() && !self.rt.mains.is_empty() {
+        if self.interpreter.head.id.get().is_main() && self.rt.mains.waits() {
             self.thread.breaker.set(PENDING);
         }
     }
@@ -136,6 +164,17 @@ impl<H: Host> Attached<'_, H> {
         self.rt().mains.claim(self.rt().host().thread_id());
         self.thread().breaker.set(PENDING);
         Ok(())
+    }
+
+    /// Ends the interpreters whose last reference is gone, detached meanwhile. On main's thread.
+    pub(super) fn end_orphans(&mut self) {
+        if self.rt().mains.orphans.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        self.rt().mains.orphans.swap(0, Ordering::Acquire);
+        // SAFETY: the runtime outlives this frame, whatever happens to the token.
+        let place: Place<'_, H> = unsafe { mem::transmute(self.place()) };
+        self.detach(|| place.rt.end_orphans());
     }
 
     /// Whether this is a token of main's on main's thread.

@@ -42,12 +42,15 @@ impl<H: Host> Attached<'_, H> {
         if !self.is_mains() {
             return own(self);
         }
-        self.pass(Queue::Mains, |cx| own(cx).and_then(|()| cx.run_mains()))
+        self.pass(Queue::Mains, |cx| {
+            cx.end_orphans();
+            own(cx).and_then(|()| cx.run_mains())
+        })
     }
 
     /// Runs what is left for main's thread, on this one: main ends.
     pub(crate) fn run_leftovers_of_main(&mut self) {
-        while !self.rt().mains.is_empty() {
+        while !self.rt().mains.list.is_empty() {
             let _ = self.pass(Queue::Mains, Self::run_mains);
         }
     }

@@ -121,6 +121,7 @@ impl<H: Host> Runtime<H> {
         let interpreter = unsafe { &*slot };
         interpreter.head.word.begin();
         interpreter.head.generation.fetch_add(1, Ordering::Release);
+        interpreter.head.references.renew();
         interpreter.renew(config, whence, role == Role::Main || !config.use_main_obmalloc());
         let generation = self.list_new(&config, slot, thread, role == Role::Main)?;
         core::mem::forget(taken);

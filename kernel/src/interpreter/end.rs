@@ -14,6 +14,7 @@ use crate::{
     memory::Ledger,
     observe::{Event, Veto},
     runtime::Runtime,
+    sync::{Ordering, fence},
     thread::session::{Hold, Session},
 };
 
@@ -25,6 +26,9 @@ pub(crate) fn key<H: Host>(slot: &InterpreterSlot<H>) -> usize {
 /// Whoever ends the interpreter, or waits for its end, looks again.
 pub(crate) fn wake<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>) {
     rt.host().park().unpark(key(slot));
+    // What was done before, or that the last reference is gone: whoever comes later sees both.
+    fence(Ordering::SeqCst);
+    rt.remind_of(slot);
 }
 
 /// How long an end waits for threads, guards and activations, in all: `None` for ever, zero not at all.
@@ -84,6 +88,7 @@ impl<H: Host> Runtime<H> {
         impl<H: Host> Drop for Announced<'_, H> {
             fn drop(&mut self) {
                 self.0.locked(|_| self.1.head.announced.set(false));
+                self.0.remind_of_queued(self.1);
             }
         }
         // Under the lock, so that the slot cannot get its next tenant between look-up and step.
@@ -140,6 +145,7 @@ pub(crate) struct Begun<'rt, H: Host> {
 impl<H: Host> Drop for Begun<'_, H> {
     fn drop(&mut self) {
         self.slot.head.word.give_up();
+        self.rt.remind_of_queued(self.slot);
     }
 }
 

@@ -129,7 +129,8 @@ impl<H: Host> Drop for Guard<'_, H> {
         }
         let (rt, slot) = (self.view.rt(), self.view.slot());
         match slot.head.word.release_guard() {
-            ReleaseGuard::Quiet => {}
+            // An end that gave up because of this guard counted in the same word, so what it left is seen.
+            ReleaseGuard::Quiet => rt.remind_of(slot),
             ReleaseGuard::WakeEnder => end::wake(rt, slot),
         }
     }

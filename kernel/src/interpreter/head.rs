@@ -11,10 +11,10 @@ use core::ptr;
 use crate::{
     config::{InterpreterConfig, StoredConfig},
     eval::{breaker::COLLECT, pending::PendingList},
-    interpreter::{InterpreterId, Whence, word::StateWord},
+    interpreter::{InterpreterId, Whence, reference::ReferenceWord, word::StateWord},
     memory::Account,
     object::ObjectHeader,
-    sync::{AtomicPtr, AtomicU32, Cell, Ordering, tally},
+    sync::{AtomicPtr, AtomicU8, AtomicU32, Cell, Ordering, tally},
     thread::slot::ThreadSlot,
 };
 
@@ -75,7 +75,9 @@ pub(crate) struct InterpreterHead {
     /// Objects with releases owed, pushed from anywhere.
     pub(crate) owed: AtomicPtr<ObjectHeader>,
     /// Not zero: some of them were pushed by a thread without a frame here, which told nobody.
-    untold: AtomicU32,
+    untold: AtomicU8,
+    /// How many hold it by id, and what the loss of the last one does.
+    pub(super) references: ReferenceWord,
     pub(crate) pending: PendingList,
     /// Breaker bits that were asked for without the lock and are not delivered yet. Set during a visit.
     asked: AtomicU32,
@@ -122,7 +124,8 @@ impl InterpreterHead {
             exits_failed: Cell::new(0),
             joinable: AtomicU32::new(0),
             owed: AtomicPtr::new(ptr::null_mut()),
-            untold: AtomicU32::new(0),
+            untold: AtomicU8::new(0),
+            references: ReferenceWord::new(),
             pending: PendingList::new(),
             asked: AtomicU32::new(0),
             latched: Cell::new(0),

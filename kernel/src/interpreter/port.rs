@@ -14,7 +14,7 @@ use crate::{
 /// Adds pending calls to one interpreter and interrupts it, from anywhere, interrupt handlers included (SPEC E2,
 /// E3). `Copy`, `Send` and `Sync`; it may outlive the interpreter.
 pub struct Port<'rt, H: Host> {
-    view: View<'rt, H>,
+    pub(super) view: View<'rt, H>,
 }
 
 impl<H: Host> Clone for Port<'_, H> {

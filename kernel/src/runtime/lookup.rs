@@ -15,6 +15,22 @@ impl Registry {
         unsafe { self.newest().as_ref() }.map(|head| head.id.get())
     }
 
+    /// The first interpreter that is `wanted`, from the one at `at` towards older ones.
+    pub(crate) fn first(
+        &self,
+        mut at: *const InterpreterHead,
+        wanted: impl Fn(&InterpreterHead) -> bool,
+    ) -> Option<InterpreterId> {
+        // SAFETY: called under the lock with listed heads.
+        while let Some(head) = unsafe { at.as_ref() } {
+            if wanted(head) {
+                return Some(head.id.get());
+            }
+            at = head.older.get();
+        }
+        None
+    }
+
     pub(crate) fn main_id(&self) -> Option<InterpreterId> {
         // SAFETY: listed heads are slots of this runtime.
         unsafe { self.oldest().as_ref() }.map(|head| head.id.get()).filter(|id| id.is_main())
@@ -76,23 +92,12 @@ impl<H: Host> Runtime<H> {
         })
     }
 
-    fn first_ready(&self, mut at: *const InterpreterHead) -> Option<InterpreterId> {
-        // SAFETY: called under the lock with listed heads.
-        while let Some(head) = unsafe { at.as_ref() } {
-            if is_ready(head) {
-                return Some(head.id.get());
-            }
-            at = head.older.get();
-        }
-        None
-    }
-
     /// The newest interpreter (`PyInterpreterState_Head`).
     ///
     /// # Errors
     /// `NotRunning` if there is none: the runtime is not initialized.
     pub fn head(&self) -> Result<InterpreterId, LookupError> {
-        self.look(|registry| self.first_ready(registry.newest()).ok_or(LookupError::NotRunning))
+        self.look(|registry| registry.first(registry.newest(), is_ready).ok_or(LookupError::NotRunning))
     }
 
     /// The next older interpreter (`PyInterpreterState_Next`); `None` after main.
@@ -102,7 +107,7 @@ impl<H: Host> Runtime<H> {
     pub fn next(&self, id: InterpreterId) -> Result<Option<InterpreterId>, LookupError> {
         self.look(|registry| {
             let slot = self.listed(registry, id)?;
-            Ok(self.first_ready(slot.head.older.get()))
+            Ok(registry.first(slot.head.older.get(), is_ready))
         })
     }
 

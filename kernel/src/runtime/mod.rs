@@ -273,7 +273,7 @@ impl<H: Host> Runtime<H> {
         interpreter: &InterpreterHead,
         whence: ThreadWhence,
     ) -> u32 {
-        let calls_wait = interpreter.id.get().is_main() && !self.mains.is_empty();
+        let calls_wait = interpreter.id.get().is_main() && self.mains.waits();
         registry.add_thread(slot, interpreter, whence, calls_wait)
     }
 

@@ -12,7 +12,7 @@ compile_error!(
 pub(crate) use loom::{
     cell::Cell,
     hint::spin_loop,
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(all(not(any(archipelago_loom, feature = "portable-atomic")), target_has_atomic = "ptr"))]

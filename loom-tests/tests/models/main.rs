@@ -17,6 +17,7 @@ mod panics;
 mod pending;
 mod ports;
 mod raw;
+mod references;
 mod registry;
 mod reset;
 mod threads;
