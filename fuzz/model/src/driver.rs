@@ -7,7 +7,7 @@ use std::{sync::Arc, thread::Scope};
 use archipelago_kernel::{
     Attached, Host, InterpreterId, Runtime, ThreadState,
     config::{GilChoice, InterpreterConfig},
-    error::{GuestError, Interrupt, LookupError, PendingError},
+    error::{AttachError, GuestError, Interrupt, LookupError, PendingError},
     eval::PendingCall,
     guest::{Fault, GuestTable, Plain, Step},
     interpreter::{Phase, Whence},
@@ -16,6 +16,8 @@ use archipelago_kernel::{
     observe::{Observer, ObserverNode},
     runtime::{Initialized, RuntimePhase},
 };
+
+mod keep;
 
 use crate::{
     forever::Forever,
@@ -49,6 +51,8 @@ const INTERPRETERS: usize = 6;
 const THREADS: usize = 12;
 const FRAMES: usize = 8;
 const VISITORS: usize = 3;
+/// Slots for pending calls in some of the interpreters.
+const CALLS_AT_MOST: u32 = 3;
 
 /// Does `operations` on a runtime and on the model, and asserts that they agree.
 pub fn run<H: Host>(setup: Setup<H>, sizes: &Sizes, operations: &[Operation]) {
@@ -73,6 +77,8 @@ pub fn run<H: Host>(setup: Setup<H>, sizes: &Sizes, operations: &[Operation]) {
             globals: Vec::new(),
             blocks: Vec::new(),
             visitors: Vec::new(),
+            keeps: keep::Keeps::default(),
+            run: &place,
         };
         driver.outside();
         driver.finish();
@@ -114,6 +120,8 @@ struct Driver<'scope, 'env, H: Host> {
     globals: Vec<Global<Plain<Tracked>>>,
     blocks: Vec<Block>,
     visitors: Vec<Visitor<'scope>>,
+    keeps: keep::Keeps<'scope, H>,
+    run: &'scope Run,
 }
 
 /// One of `len`, by remainder.
@@ -144,6 +152,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
                 break;
             }
             if !self.lending(operation, cx, &mut objects)
+                && !self.exits(operation, cx)
                 && !self.on_objects(operation, cx, &mut objects)
                 && !self.on_interpreter(operation, cx)
             {
@@ -249,7 +258,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
                 self.witness.set_veto(on);
                 self.model.veto = on;
             }
-            _ => {}
+            _ => self.keeping(operation),
         }
     }
 
@@ -288,7 +297,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
         let (isolated, legacy) = (InterpreterConfig::isolated(), InterpreterConfig::legacy());
         let limit = |more: u8| Some(self.model.sizes.footprint + usize::from(more) * 64);
         match config {
-            Config::Isolated => isolated,
+            Config::Isolated => isolated.with_pending_calls(CALLS_AT_MOST),
             Config::Legacy => legacy.with_gil(GilChoice::Default),
             Config::SharedGil => isolated.with_gil(GilChoice::Shared),
             Config::Empty => InterpreterConfig::empty(),
@@ -349,6 +358,11 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
         let model = self.model.ensure(key);
         let real = self.rt.ensure(id, |cx| self.inside(cx));
         assert_eq!(real, model.map(|_| ()));
+        self.ensured(model);
+    }
+
+    /// The frame of an ensure is left, with the thread state that was made for it.
+    fn ensured(&mut self, model: Result<Option<Key>, AttachError>) {
         if let Ok(made) = model {
             self.model.close_frame();
             if let Some(thread) = made {
@@ -681,6 +695,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
             assert_eq!(handle.threads(), Ok(model.thread_count(key)), "{id:?} after {operation:?}");
             let stats = handle.stats().expect("it is listed");
             assert_eq!(stats.activations, model.activations(key));
+            assert_eq!((stats.guards, stats.joinable), (interpreter.guards, interpreter.joinable));
             let gil = handle.gil().expect("it is listed");
             assert_eq!((gil.held, gil.waiters), (model.holds_gil_of(key), 0));
         }
@@ -693,12 +708,14 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
         while !self.visitors.is_empty() {
             self.depart(0);
         }
+        self.keep_nothing();
         for (key, state) in core::mem::take(&mut self.states) {
             self.model.drop_thread(key, false);
             drop(state);
         }
         self.look(&Operation::Leave);
-        if matches!(self.model.phase, RuntimePhase::Running | RuntimePhase::Finalizing) {
+        // Callbacks may have registered others.
+        while matches!(self.model.phase, RuntimePhase::Running | RuntimePhase::Finalizing) {
             self.finalize();
         }
         self.look(&Operation::Finalize);

@@ -3,6 +3,7 @@
 mod account;
 pub mod accounts;
 mod driver;
+mod exits;
 mod forever;
 mod guest;
 pub mod heaps;

@@ -15,6 +15,7 @@ use archipelago_kernel::{
 
 use crate::{
     account::Account,
+    exits::Exit,
     sizes::Sizes,
     witness::{NODES, Told, fails},
 };
@@ -41,6 +42,12 @@ pub(crate) struct Interpreter {
     pub(crate) overdue: bool,
     /// Visitors inside.
     pub(crate) visits: usize,
+    /// Guards that are held, and threads that an end joins.
+    pub(crate) guards: usize,
+    pub(crate) joinable: usize,
+    /// Callbacks, oldest first.
+    pub(crate) exits: Vec<Exit>,
+    pub(crate) exits_failed: usize,
     /// Blocks of the heap, and charges for memory outside it.
     pub(crate) blocks: usize,
     pub(crate) charges: Vec<usize>,
@@ -81,8 +88,6 @@ pub(crate) struct Frame {
     pub(crate) thread: Key,
     pub(crate) attached: bool,
     pub(crate) lent: bool,
-    /// It has an activation of its own, and is not under that of the frame around it.
-    pub(crate) counted: bool,
 }
 
 pub(crate) struct Object {
@@ -111,6 +116,7 @@ pub struct Model {
     pub(crate) objects: Vec<Object>,
     pub(crate) names: Vec<Name>,
     pub(crate) queued: [bool; NODES],
+    pub(crate) next_exit: usize,
     pub(crate) now: u64,
     pub(crate) veto: bool,
     pub(crate) told: Vec<Told>,
@@ -129,6 +135,7 @@ impl Model {
             objects: Vec::new(),
             names: Vec::new(),
             queued: [false; NODES],
+            next_exit: 0,
             now: 0,
             veto: false,
             told: Vec::new(),
@@ -167,8 +174,10 @@ impl Model {
     }
 
     pub(crate) fn activations(&self, key: Key) -> usize {
-        self.frames.iter().filter(|frame| frame.interpreter == key && frame.counted).count()
-            + self.interpreters[key].visits
+        // Above a frame that is attached still, as in `call_out`, one is under its activation.
+        let counted = |at: usize| at == 0 || !self.frames[at - 1].attached;
+        let own = |at: &usize| self.frames[*at].interpreter == key && counted(*at);
+        (0..self.frames.len()).filter(own).count() + self.interpreters[key].visits
     }
 
     pub(crate) fn thread_count(&self, key: Key) -> usize {
@@ -249,6 +258,10 @@ impl Model {
             overdue: false,
             deadline: None,
             visits: 0,
+            guards: 0,
+            joinable: 0,
+            exits: Vec::new(),
+            exits_failed: 0,
             blocks: 0,
             charges: Vec::new(),
             room: 0,
@@ -325,7 +338,7 @@ impl Model {
 
     fn open(&mut self, thread: Key) {
         let interpreter = self.threads[thread].interpreter;
-        self.frames.push(Frame { interpreter, thread, attached: true, lent: false, counted: true });
+        self.frames.push(Frame { interpreter, thread, attached: true, lent: false });
     }
 
     /// The innermost frame lets go of its thread state and another one is attached.
@@ -356,11 +369,7 @@ impl Model {
             return Err(AttachError::AlreadyAttached);
         }
         self.may_enter(thread)?;
-        let counted = !(lent && self.frames[open].attached);
         self.open(thread);
-        if let Some(frame) = self.frames.last_mut() {
-            frame.counted = counted;
-        }
         Ok(None)
     }
 
@@ -453,19 +462,50 @@ impl Model {
         if core::mem::replace(&mut self.queued[node], true) {
             return false;
         }
-        self.interpreters[key].pending.push_back(node);
+        self.push_pending(key, node);
+        true
+    }
+
+    fn push_pending(&mut self, key: Key, call: usize) {
+        self.interpreters[key].pending.push_back(call);
         for thread in self.threads.iter_mut().filter(|thread| thread.interpreter == key) {
             thread.pending = true;
         }
-        true
+    }
+
+    /// A call in a slot of the interpreter's: whether there was one.
+    pub(crate) fn add_call(&mut self, key: Key, call: usize) -> bool {
+        let Interpreter { pending, config, .. } = &self.interpreters[key];
+        let is_full =
+            pending.iter().filter(|call| **call >= NODES).count() == config.pending_calls() as usize;
+        if !is_full {
+            self.push_pending(key, call);
+        }
+        !is_full
     }
 
     /// The next pending call runs: whether it fails.
     pub(crate) fn run_pending(&mut self, key: Key) -> Option<bool> {
         let node = self.interpreters[key].pending.pop_front()?;
-        self.queued[node] = false;
+        if let Some(queued) = self.queued.get_mut(node) {
+            *queued = false;
+        }
         self.told.push(Told::Ran(node, self.interpreters[key].number));
         Some(fails(node))
+    }
+
+    /// Runs pending calls until one fails: whether none did.
+    pub(crate) fn pass(&mut self, key: Key) -> bool {
+        while let Some(failed) = self.run_pending(key) {
+            if failed {
+                let left = !self.interpreters[key].pending.is_empty();
+                for thread in self.threads.iter_mut().filter(|thread| thread.interpreter == key) {
+                    thread.pending |= left;
+                }
+                return false;
+            }
+        }
+        true
     }
 
     pub(crate) fn safepoint(&mut self, thread: Key) -> Result<(), Interrupt> {
@@ -476,16 +516,8 @@ impl Model {
         if core::mem::take(&mut self.threads[thread].owed) {
             self.settle(key);
         }
-        if core::mem::take(&mut self.threads[thread].pending) {
-            while let Some(failed) = self.run_pending(key) {
-                if failed {
-                    let left = !self.interpreters[key].pending.is_empty();
-                    for thread in self.threads.iter_mut().filter(|thread| thread.interpreter == key) {
-                        thread.pending |= left;
-                    }
-                    return Err(Interrupt::PendingFailed);
-                }
-            }
+        if core::mem::take(&mut self.threads[thread].pending) && !self.pass(key) {
+            return Err(Interrupt::PendingFailed);
         }
         if core::mem::take(&mut self.threads[thread].interrupt) {
             return Err(Interrupt::Requested);

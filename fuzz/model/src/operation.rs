@@ -120,6 +120,41 @@ pub enum Operation {
         interpreter: u8,
         node: u8,
     },
+    /// A call in a slot of the interpreter's.
+    Call {
+        interpreter: u8,
+        call: u8,
+    },
+    /// A callback, or a shutdown hook.
+    Exit {
+        is_hook: bool,
+        value: u8,
+    },
+    ForgetExit {
+        exit: u8,
+    },
+    /// A name that outlives the interpreter.
+    View {
+        interpreter: u8,
+    },
+    Guard {
+        view: u8,
+    },
+    Unguard {
+        guard: u8,
+    },
+    /// A frame by a view, or by a guard.
+    EnsureBy {
+        guard: bool,
+        number: u8,
+    },
+    /// A thread that the end joins.
+    Ticket {
+        interpreter: u8,
+    },
+    Joined {
+        ticket: u8,
+    },
     Deadline {
         within: Option<u8>,
     },
@@ -165,7 +200,7 @@ impl Operation {
             _ => Config::Isolated,
         };
         let some = |on: u8, value: u8| (on & 1 == 1).then_some(value);
-        match kind % 80 {
+        match kind % 96 {
             0 | 1 => O::Initialize { guest: a & 1 == 1 },
             2 => O::Finalize,
             3..=8 => O::Create { config, guest: a & 3 == 3, foreign: a & 12 == 12 },
@@ -206,7 +241,16 @@ impl Operation {
             73 => O::Data,
             74 | 75 => O::Visit { interpreter: a },
             76 | 77 => O::Depart { visitor: a },
-            _ => O::Veto { on: a & 3 == 3 },
+            78 | 79 => O::Veto { on: a & 3 == 3 },
+            80 | 81 => O::Call { interpreter: a, call: b },
+            82 | 83 => O::Exit { is_hook: b & 1 == 1, value: a },
+            84 => O::ForgetExit { exit: a },
+            85 | 86 => O::View { interpreter: a },
+            87 | 88 => O::Guard { view: a },
+            89 | 90 => O::Unguard { guard: a },
+            91 | 92 => O::EnsureBy { guard: b & 1 == 1, number: a },
+            93 => O::Ticket { interpreter: a },
+            _ => O::Joined { ticket: a },
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Sizes {
     pub root: usize,
     /// One entry of the table of names.
     pub name: usize,
+    /// A callback that is registered.
+    pub exit: usize,
     /// The guest's state.
     pub state: usize,
     /// The guest's data of a thread state.
@@ -42,13 +44,18 @@ impl Sizes {
                 object,
                 root: cx.usage().object.bytes - object,
                 name: 0,
+                exit: 0,
                 state: size_of::<ToyState<'static>>(),
                 data: size_of::<u64>(),
             };
             root.release(cx);
             let _name = cx.global(tracked).ok().expect("memory");
+            let names = cx.usage().mem.bytes;
+            let exit = cx.at_exit(|_, _| Ok(()), 0).expect("memory");
+            let exit_bytes = cx.usage().mem.bytes - names;
+            assert!(cx.forget_exit(exit));
             // The first table has eight entries.
-            Sizes { name: cx.usage().mem.bytes / 8, ..sizes }
+            Sizes { name: names / 8, exit: exit_bytes, ..sizes }
         });
         drop(thread);
         rt.finalize(None).expect("nobody is inside");

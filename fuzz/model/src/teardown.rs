@@ -25,20 +25,22 @@ impl Model {
     /// Without patience.
     pub(crate) fn end(&mut self, key: Key) -> Result<Ledger, EndError> {
         self.may_end(key)?;
-        self.take_down_if_empty(key).ok_or(EndError::StillActive)
+        self.wind_down_and(key, Self::take_down)
     }
 
-    fn take_down_if_empty(&mut self, key: Key) -> Option<Ledger> {
-        self.take_down_if_empty_by(key, Self::take_down)
-    }
-
-    fn take_down_if_empty_by(
+    fn wind_down_and(
         &mut self,
         key: Key,
         take_down: impl FnOnce(&mut Self, Key) -> Ledger,
-    ) -> Option<Ledger> {
+    ) -> Result<Ledger, EndError> {
+        if self.interpreters[key].phase == Phase::Running {
+            self.wind_down(key)?;
+        }
         self.interpreters[key].phase = Phase::Finalizing;
-        (self.activations(key) == 0).then(|| take_down(self, key))
+        if self.activations(key) > 0 {
+            return Err(EndError::StillActive);
+        }
+        Ok(take_down(self, key))
     }
 
     /// The values of what is still alive go, and all memory.
@@ -66,7 +68,7 @@ impl Model {
             return Err(EndError::InProgress.into());
         }
         self.tell(Told::Clearing(number)).map_err(|()| EndError::Vetoed)?;
-        let ledger = self.take_down_if_empty_by(key, Self::clear).ok_or(EndError::StillActive)?;
+        let ledger = self.wind_down_and(key, Self::clear)?;
         let fresh = Account::of(&config, guest, &self.sizes).map_err(|_| CreateError::NoMemory)?;
         let interpreter = &mut self.interpreters[key];
         interpreter.phase = Phase::Running;
@@ -110,6 +112,7 @@ impl Model {
         }
         ledger.leaked = interpreter.account.usage;
         ledger.peak = interpreter.account.usage.peak;
+        ledger.callbacks_failed = core::mem::take(&mut interpreter.exits_failed);
         interpreter.running = None;
         interpreter.deadline = None;
         ledger
@@ -147,7 +150,11 @@ impl Model {
                 }
                 let _ = self.tell(Told::Clearing(number));
             }
-            let ledger = self.take_down_if_empty(newest).ok_or(RuntimeError::StillActive)?;
+            let ledger = self.wind_down_and(newest, Self::take_down).map_err(|error| match error {
+                EndError::StillRunning => RuntimeError::StillRunning,
+                EndError::StillGuarded => RuntimeError::StillGuarded,
+                _ => RuntimeError::StillActive,
+            })?;
             if number == 0 {
                 answer.main = ledger;
             } else {

@@ -9,6 +9,7 @@ use std::{
 use archipelago_kernel::{
     Attached, Host,
     eval::PendingFailed,
+    interpreter::ExitFailed,
     memory::Ledger,
     observe::{Event, Observer, Veto},
 };
@@ -26,6 +27,8 @@ pub(crate) enum Told {
     LeftOver(u64),
     /// This pending call, in this interpreter.
     Ran(usize, u64),
+    /// This callback, in this interpreter.
+    Exit(usize, u64),
     /// An event that the model does not know.
     Other,
 }
@@ -100,12 +103,20 @@ impl Drop for Tracked {
     }
 }
 
-/// Pending calls of one run.
+/// Pending calls of one run that have storage of their own.
 pub(crate) const NODES: usize = 8;
 
+/// Pending calls and callbacks of one run.
+pub(crate) const CALLS: usize = 16;
+
 /// Which of them fail.
-pub(crate) fn fails(node: usize) -> bool {
-    node % 4 == 3
+pub(crate) fn fails(call: usize) -> bool {
+    call % 4 == 3
+}
+
+/// Which callbacks register another one, and which.
+pub(crate) fn registers(exit: usize) -> Option<usize> {
+    (exit % 8 == 5).then(|| exit - 1)
 }
 
 /// The witnesses of the runs under way, for pending calls, which get a number only.
@@ -124,7 +135,7 @@ impl Run {
 
     /// What a pending call of this run gets.
     pub(crate) fn argument(&self, node: usize) -> usize {
-        self.0 * NODES + node
+        self.0 * CALLS + node
     }
 }
 
@@ -134,11 +145,25 @@ impl Drop for Run {
     }
 }
 
+fn write(argument: usize, told: impl FnOnce(usize) -> Told) -> usize {
+    let call = argument % CALLS;
+    if let Some(witness) = open(&RUNS).get(&(argument / CALLS)) {
+        witness.write(told(call));
+    }
+    call
+}
+
 /// What every pending call does.
 pub(crate) fn note<H: Host>(cx: &mut Attached<'_, H>, argument: usize) -> Result<(), PendingFailed> {
-    let node = argument % NODES;
-    if let Some(witness) = open(&RUNS).get(&(argument / NODES)) {
-        witness.write(Told::Ran(node, cx.id().number()));
+    let call = write(argument, |call| Told::Ran(call, cx.id().number()));
+    if fails(call) { Err(PendingFailed) } else { Ok(()) }
+}
+
+/// What every callback does.
+pub(crate) fn note_exit<H: Host>(cx: &mut Attached<'_, H>, argument: usize) -> Result<(), ExitFailed> {
+    let exit = write(argument, |exit| Told::Exit(exit, cx.id().number()));
+    if let Some(next) = registers(exit) {
+        cx.at_exit(note_exit::<H>, argument - exit + next).map_err(|_| ExitFailed)?;
     }
-    if fails(node) { Err(PendingFailed) } else { Ok(()) }
+    if fails(exit) { Err(ExitFailed) } else { Ok(()) }
 }

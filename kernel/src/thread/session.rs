@@ -98,11 +98,9 @@ impl Session {
         self.interpreter.set(ptr::from_ref(place.interpreter).cast());
         self.runtime.set(ptr::from_ref(place.rt).cast());
         self.gil.set(ptr::from_ref(place.interpreter.gil()).cast());
-        self.hold.set(Hold::Gil);
         self.lent.set(false);
-        self.prev.set(H::Slot::get().cast());
-        // SAFETY: the kernel writes its own slot.
-        unsafe { H::Slot::set(ptr::from_ref(self).cast()) }
+        // SAFETY: passed on from the caller.
+        unsafe { self.push::<H>(Hold::Gil) }
     }
 
     /// Makes this record the innermost frame: one without a thread state, of a thread that holds every GIL of `rt`.
@@ -111,7 +109,15 @@ impl Session {
     /// As for [`open`](Self::open).
     pub(crate) unsafe fn open_world<H: Host>(&self, rt: &Runtime<H>) {
         self.runtime.set(ptr::from_ref(rt).cast());
-        self.hold.set(Hold::World);
+        // SAFETY: passed on from the caller.
+        unsafe { self.push::<H>(Hold::World) }
+    }
+
+    /// # Safety
+    /// As for [`open`](Self::open).
+    #[inline]
+    unsafe fn push<H: Host>(&self, hold: Hold) {
+        self.hold.set(hold);
         self.prev.set(H::Slot::get().cast());
         // SAFETY: the kernel writes its own slot.
         unsafe { H::Slot::set(ptr::from_ref(self).cast()) }
