@@ -5,14 +5,23 @@
 #
 #   loom-tests/planted.sh            all of them, in about ten minutes on two cores
 #   loom-tests/planted.sh kick-      those whose names begin so
+#   CHECKER=shuttle …                those that Shuttle's models have to reject too, by those
 set -eu
 cd "$(dirname "$0")/.."
+
+checker=${CHECKER:-loom}
+case $checker in
+loom) by="Rejected by" ;;
+shuttle) by="Rejected by Shuttle" ;;
+*) echo "loom or shuttle, not $checker" >&2 && exit 2 ;;
+esac
+models=archipelago-$checker-tests
 
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
 copy=$target/planted
-export CARGO_TARGET_DIR="$target/planted-build"
-export RUSTFLAGS="--cfg archipelago_loom" RUST_BACKTRACE=0
+export CARGO_TARGET_DIR="$target/planted-$checker"
+export RUSTFLAGS="--cfg archipelago_$checker" RUST_BACKTRACE=0
 # What is compiled once and run for a second need not be the best code.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0
 export CARGO_PROFILE_RELEASE_INCREMENTAL=true
@@ -23,6 +32,7 @@ fail() {
     failed=1
 }
 for patch in "$PWD"/loom-tests/planted/"${1:-}"*.patch; do
+    grep -q "^$by: " "$patch" || continue
     name=$(basename "$patch" .patch)
     # A bug may take a deeper bound than CI's.
     LOOM_MAX_PREEMPTIONS=$(sed -n 's/^Preemptions: //p' "$patch")
@@ -35,13 +45,13 @@ for patch in "$PWD"/loom-tests/planted/"${1:-}"*.patch; do
     if ! (cd "$copy" && patch -s -p1 --fuzz=0 <"$patch") >"$log" 2>&1; then
         fail "$name: the patch no longer applies (see $log)"
         continue
-    elif ! (cd "$copy" && cargo test -q -p archipelago-loom-tests --release --no-run) >"$log" 2>&1; then
+    elif ! (cd "$copy" && cargo test -q -p "$models" --release --no-run) >"$log" 2>&1; then
         fail "$name: does not compile (see $log)"
         continue
     fi
-    for model in $(sed -n 's/^Rejected by: //p' "$patch"); do
+    for model in $(sed -n "s/^$by: //p" "$patch"); do
         code=0
-        (cd "$copy" && timeout 120 cargo test -q -p archipelago-loom-tests --release --test models -- --exact "$model") \
+        (cd "$copy" && timeout 120 cargo test -q -p "$models" --release --test models -- --exact "$model") \
             >"$log" 2>&1 || code=$?
         if [ "$code" = 0 ]; then
             # With a filter that names no model, nothing ran.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must pass, on a fresh machine with rustup: set-up, lints, docs, tests, models, Miri, bare metal, QEMU.
-# One step: bash tests/all.sh STEP (setup lint docs checks test loom miri targets firmware).
+# One step: bash tests/all.sh STEP (setup lint docs checks test loom shuttle miri targets firmware).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -79,6 +79,12 @@ loom() {
         cargo test --release -p archipelago-loom-tests --target-dir target/loom
 }
 
+# A hundred schedules of each kind take seconds, building Shuttle half a minute.
+shuttle() {
+    say "shuttle"
+    RUSTFLAGS="--cfg archipelago_shuttle" cargo test -p archipelago-shuttle-tests --target-dir target/shuttle
+}
+
 miri() {
     say "Miri"
     bash tests/miri.sh
@@ -98,9 +104,9 @@ firmware() {
 }
 
 case "${1:-all}" in
-all) for step in setup lint docs checks test_ loom miri targets firmware; do "$step"; done ;;
+all) for step in setup lint docs checks test_ loom shuttle miri targets firmware; do "$step"; done ;;
 test) test_ ;;
-setup | lint | docs | checks | loom | miri | targets | firmware) "$1" ;;
+setup | lint | docs | checks | loom | shuttle | miri | targets | firmware) "$1" ;;
 *) echo "unknown step: $1 (see the head of this file)" >&2 && exit 2 ;;
 esac
 say "all passed"

@@ -25,7 +25,7 @@ check "no global state in the kernel (SPEC R1)" \
     "keep it in the Runtime"
 
 check "atomics are named in sync only" \
-    "$(grep -rnE '\batomic(::|\s*[;,}]|\s+as\b)|portable_atomic|loom::' "$kernel" | grep -v "^$kernel/sync/" | code)" \
+    "$(grep -rnE '\batomic(::|\s*[;,}]|\s+as\b)|portable_atomic|loom::|shuttle::' "$kernel" | grep -v "^$kernel/sync/" | code)" \
     "use crate::sync"
 
 check "no alloc and no std in the kernel" \
@@ -54,7 +54,7 @@ check "the thumbv7em image has no global allocator" "$allocators" "take it out: 
 # The public API can name no foreign type: of the optional dependencies only sync, which is private, names two, and
 # collections/foreign.rs implements a trait of the third, by feature, on a type of its own.
 foreign=$(cargo tree -p archipelago-kernel -e normal --all-features --depth 1 --prefix none |
-    grep -vE '^(archipelago-kernel|portable-atomic|loom|allocator-api2) ' || true)
+    grep -vE '^(archipelago-kernel|portable-atomic|loom|shuttle|allocator-api2) ' || true)
 foreign+=$(grep -rn 'allocator_api2' "$kernel" | grep -v "^$kernel/collections/foreign.rs:" || true)
 foreign+=$(grep -nE '^pub mod sync|pub use sync|pub use crate::sync' -r "$kernel" || true)
 check "the kernel's public API names no foreign type" "$foreign" "wrap it, in sync or behind a trait of ours"
