@@ -21,6 +21,9 @@ use archipelago_kernel::{
 
 use crate::TestHost;
 
+mod dice;
+pub use dice::Dice;
+
 /// `many`, or `few` where every step is interpreted.
 pub const fn scaled(many: usize, few: usize) -> usize {
     if cfg!(miri) { few } else { many }

@@ -54,6 +54,7 @@ conformance! {
         any_thread_may_close
         not_a_running_one
         not_what_somebody_else_made
+        it_joins_its_threads
         it_waits_for_the_threads_inside
         it_does_not_wait_for_those_that_do_not_come_back
         a_vetoed_close_leaves_it_as_it_was
@@ -160,6 +161,7 @@ conformance! {
     guards:
         a_guard_keeps_the_interpreter
         an_end_waits_for_guards
+        a_view_of_main
         a_runtime_waits_for_guards
         whoever_has_a_guard_gets_in
         a_guard_goes_to_another_thread

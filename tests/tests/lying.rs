@@ -28,7 +28,7 @@ use archipelago_locks::SpinLock;
 use archipelago_model::SharedRaw;
 use archipelago_tests::{
     CoreSlot, YieldingCore,
-    support::{Gate, Log, forever, until},
+    support::{Dice, Gate, Log, forever, until},
 };
 
 /// What a clock answers.
@@ -102,14 +102,10 @@ impl Lies {
         self.tell_time(Time::Honest);
     }
 
-    /// xorshift.
     fn random(&self) -> u64 {
-        let mut x = self.random.load(Ordering::Relaxed) | 1;
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.random.store(x, Ordering::Relaxed);
-        x
+        let number = Dice::new(self.random.load(Ordering::Relaxed)).number();
+        self.random.store(number, Ordering::Relaxed);
+        number
     }
 }
 

@@ -1,4 +1,19 @@
-//! Failures that were observed in other runtimes, about time-outs, work limits and interrupts: each must not happen here.
+//! Failures that were observed in other runtimes: each must not happen here.
+//!
+//! | no. | failure | test |
+//! |---|---|---|
+//! | 1 | "is it running?" and "end it" were two steps | `traps::an_end_between_a_check_and_an_attach`, `a_close_between_a_check_and_a_run` |
+//! | 2 | a thread that re-attached to a finalizing interpreter hung | `traps::a_thread_that_comes_back_into_a_finalizing_interpreter_hangs` |
+//! | 3 | an inner deadline disarmed an outer one | here |
+//! | 4 | a limit below what the runtime itself takes crashed | `traps::a_limit_below_the_boot_footprint_crashes`, suite `small_limits` |
+//! | 5 | a limit that was met in the embedder's code crashed | `traps::a_limit_that_is_met_in_the_embedders_code_crashes` |
+//! | 6 | long native loops never looked for interrupts | here |
+//! | 7 | counters of the process stopped enforcing | `traps::process_wide_counters_stop_enforcing` |
+//! | 8 | cleanup was queued to an interpreter that was gone | `traps::cleanup_for_an_interpreter_that_is_gone_reaches_the_next` |
+//! | 9 | an allocator was replaced while blocks of it were alive | `dynamic::set_before_and_refused_after`; other hosts' is a type |
+//! | 10 | a lock of the host and the GIL in two orders | `traps::a_lock_of_the_host_and_the_gil_in_two_orders`, `a_thread_waits_for_itself` |
+//! | 11 | a number was used again | `traps::numbers_are_used_again` |
+//! | 12 | idle pools kept the memory of their peak | here |
 
 use core::{
     sync::atomic::{AtomicBool, Ordering},
@@ -7,6 +22,10 @@ use core::{
 use std::thread;
 
 use archipelago::{Attached, InterpreterConfig, Runtime, kernel::error::Interrupt};
+use archipelago_alloc_slab::UsualHeap;
+use archipelago_kernel::host::RawLock;
+use archipelago_model::SharedRaw;
+use archipelago_tests::Machine;
 
 const LONG: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(20);
@@ -125,4 +144,34 @@ fn a_long_primitive_can_be_ended() {
             })
             .unwrap();
     });
+}
+
+/// No. 12: idle pools kept the memory of their peak (wasmtime pull request 14419). What a heap keeps goes back when it is
+/// told to, while the interpreter is idle.
+///
+/// SPEC: M4
+#[test]
+fn what_is_kept_of_a_peak_goes_back() {
+    const ROWS: usize = 3000;
+    let raw = SharedRaw::new();
+    let host = Machine::<SharedRaw, UsualHeap>::new();
+    let runtime = archipelago_kernel::Runtime::new(host, raw.clone(), RawLock::new());
+    let _ = runtime.initialize(None).unwrap();
+    let mut state = runtime.create(&InterpreterConfig::isolated(), None).unwrap();
+    let mut peak_of = |rows: usize| {
+        state
+            .attach(|cx| {
+                let rows: Vec<_> = (0..rows).map(|_| cx.alloc_plain([0_u8; 1000]).ok().unwrap()).collect();
+                rows.into_iter().for_each(|row| row.release(cx));
+                assert_eq!(cx.usage().bytes(), cx.usage().raw.bytes);
+                let kept = raw.0.live().1;
+                cx.trim();
+                (kept, raw.0.live().1)
+            })
+            .unwrap()
+    };
+    let (_, idle) = peak_of(1);
+    let (kept, trimmed) = peak_of(ROWS);
+    assert!(kept > idle + 1000 * ROWS / 2, "{kept} of a peak of {ROWS} rows, {idle} idle");
+    assert_eq!(trimmed, idle);
 }

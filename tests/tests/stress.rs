@@ -14,13 +14,13 @@ use archipelago_kernel::{
     error::{AttachError, EndError, GuardError, Interrupt, PendingError, ThreadError},
     eval::{PendingFailed, Raise},
 };
+use archipelago_tests::support::Dice;
 
 const THREADS: usize = 200;
-/// Where a sanitizer watches, everything takes ten times as long.
-const SLOW: &str = "ARCHIPELAGO_STRESS_SLOW";
 
-fn is_slow() -> bool {
-    std::env::var_os(SLOW).is_some()
+/// How many things each thread does; for a long stress `ARCHIPELAGO_STRESS=1000`.
+fn rounds() -> usize {
+    std::env::var("ARCHIPELAGO_STRESS").map_or(60, |rounds| rounds.parse().expect("a number"))
 }
 
 static RUN: AtomicUsize = AtomicUsize::new(0);
@@ -28,17 +28,6 @@ static RUN: AtomicUsize = AtomicUsize::new(0);
 fn counted(_: &mut Attached<'_>, by: usize) -> Result<(), PendingFailed> {
     RUN.fetch_add(by, Relaxed);
     Ok(())
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) as usize % end
-    }
 }
 
 /// Fills a few blocks and gives them back; what the limit or the end refuses is given back too.
@@ -63,7 +52,6 @@ struct Seen {
     ended: usize,
     called: usize,
     entered: usize,
-    told: usize,
 }
 
 struct Thread<'a> {
@@ -110,14 +98,10 @@ impl Thread<'_> {
             Err(ThreadError::NotFound | ThreadError::Finalizing) => return,
             Err(other) => panic!("{other:?}"),
         };
-        self.entered(state.attach(work));
-    }
-
-    fn entered(&mut self, answer: Result<Result<(), Interrupt>, AttachError>) {
-        match answer {
+        match state.attach(work) {
             Ok(Ok(())) => self.seen.entered += 1,
-            Ok(Err(Interrupt::Finalizing | Interrupt::Requested | Interrupt::Raised)) => self.seen.told += 1,
-            Err(AttachError::Finalizing | AttachError::Ended) => {}
+            Ok(Err(Interrupt::Finalizing | Interrupt::Requested | Interrupt::Raised))
+            | Err(AttachError::Finalizing | AttachError::Ended) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -128,7 +112,7 @@ impl Thread<'_> {
         match label.map_or_else(|| view.guard(), |label| view.guard_labelled(label)) {
             // While it is guarded, the end does not come.
             Ok(guard) => match guard.ensure(work) {
-                Ok(Err(Interrupt::Requested | Interrupt::Raised)) => self.seen.told += 1,
+                Ok(Err(Interrupt::Requested | Interrupt::Raised)) => {}
                 answer => assert_eq!(answer, Ok(Ok(()))),
             },
             Err(GuardError::Finalizing | GuardError::Ended) => {}
@@ -171,19 +155,15 @@ impl Thread<'_> {
 #[test]
 fn everything_at_the_same_instant() {
     let rt = Runtime::new().unwrap();
-    let (start, rounds) = (Barrier::new(THREADS), if is_slow() { 10 } else { 60 });
+    let start = Barrier::new(THREADS);
     let seen: Vec<Seen> = thread::scope(|scope| {
         let threads: Vec<_> = (1..=THREADS as u64)
             .map(|n| {
                 let (rt, start) = (&rt, &start);
                 scope.spawn(move || {
-                    let mut thread = Thread {
-                        rt,
-                        dice: Dice(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-                        seen: Seen::default(),
-                    };
+                    let mut thread = Thread { rt, dice: Dice::new(n), seen: Seen::default() };
                     start.wait();
-                    for _ in 0..rounds {
+                    for _ in 0..rounds() {
                         thread.turn();
                     }
                     thread.seen

@@ -4,16 +4,17 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use archipelago_kernel::{
+    Attached, Host,
     config::InterpreterConfig,
     error::{AttachError, EndError, GuestError, Interrupt},
     guest::{Fault, GuestTable, Step},
-    interpreter::{Phase, Whence},
+    interpreter::{ExitFailed, Phase, Whence},
 };
 use archipelago_toy_guest::Toy;
 
 use crate::{
     TestHost,
-    support::{Gate, Scribe, create, list_all, presets, scaled, until},
+    support::{Gate, Log, Scribe, create, list_all, presets, scaled, until},
 };
 
 /// SPEC: L8
@@ -120,8 +121,53 @@ pub fn not_what_somebody_else_made<H: TestHost>() {
     }
 }
 
+/// Its threads are told by a hook that it ends; nothing is refused to them meanwhile, and they are gone before its callbacks
+/// run.
+///
+/// SPEC: L8, L10, L13
+/// CPython: test_api.TestInterpreterClose.test_remaining_threads,
+/// CPython: test_api.TestInterpreterClose.test_subthreads_still_running
+pub fn it_joins_its_threads<H: TestHost>() {
+    fn hook<H: Host>(cx: &mut Attached<'_, H>, argument: usize) -> Result<(), ExitFailed> {
+        Log::note(argument, cx.id().number());
+        Ok(())
+    }
+    let rt = H::started();
+    for config in presets() {
+        let id = create(&rt, &config);
+        let interpreter = rt.interpreter(id).unwrap();
+        let log = Log::new();
+        rt.ensure(id, |cx| {
+            cx.at_exit(hook::<H>, log.argument(9)).unwrap();
+            cx.on_shutdown(hook::<H>, log.argument(1)).unwrap();
+        })
+        .unwrap();
+        let n = scaled(3, 2);
+        thread::scope(|s| {
+            for _ in 0..n {
+                let (ticket, rt) = (interpreter.join_ticket().unwrap(), &rt);
+                s.spawn(move || {
+                    until("the hook tells", || !log.values().is_empty());
+                    for _ in 0..2 {
+                        rt.ensure(id, |cx| assert_eq!(cx.safepoint(), Ok(()))).unwrap();
+                    }
+                    Log::note(log.argument(5), id.number());
+                    drop(ticket);
+                });
+            }
+            assert_eq!(interpreter.stats().unwrap().joinable, n);
+            assert!(interpreter.close(None).unwrap().is_clean());
+            assert_eq!(interpreter.phase(), Ok(Phase::Ended));
+        });
+        let all: Vec<_> = [1].into_iter().chain([5].repeat(n)).chain([9]).collect();
+        assert_eq!(log.values(), all);
+    }
+}
+
+/// Those that it was not asked to join it tells, and waits until they are out.
+///
 /// SPEC: L8
-/// CPython: test_api.TestInterpreterClose.test_remaining_threads
+/// CPython: test_api.TestInterpreterClose.test_remaining_daemon_threads
 pub fn it_waits_for_the_threads_inside<H: TestHost>() {
     let rt = H::started();
     for config in presets() {
@@ -152,8 +198,8 @@ pub fn it_waits_for_the_threads_inside<H: TestHost>() {
 }
 
 /// SPEC: L8
-/// CPython: test_api.TestInterpreterClose.test_subthreads_still_running,
-/// CPython: test_api.TestInterpreterClose.test_remaining_daemon_threads
+/// CPython: test_api.TestInterpreterClose.test_remaining_daemon_threads,
+/// CPython: test_threading.SubinterpThreadingTests.test_daemon_threads_fatal_error
 pub fn it_does_not_wait_for_those_that_do_not_come_back<H: TestHost>() {
     use core::time::Duration;
     let rt = H::started();

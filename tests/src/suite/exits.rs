@@ -66,6 +66,7 @@ pub fn callbacks_run_last_in_first_out<H: TestHost>() {
 }
 
 /// SPEC: L8, L10, L13
+/// CPython: test_threading.SubinterpThreadingTests.test_threads_join_with_no_main
 pub fn hooks_then_joins_then_callbacks<H: TestHost>() {
     let rt = H::started();
     for config in strategies::<H>() {

@@ -89,6 +89,33 @@ pub fn an_end_waits_for_guards<H: TestHost>() {
     }
 }
 
+/// From whichever interpreter and thread somebody comes; and that of an earlier cycle is not that of this one.
+///
+/// SPEC: L9, R4
+/// CPython: test_embed.test_main_interpreter_view
+pub fn a_view_of_main<H: TestHost>() {
+    let rt = H::started();
+    let view_of = |id| rt.interpreter(id).unwrap().view().unwrap();
+    let main = rt.main().unwrap();
+    let view = view_of(main);
+    assert_eq!(view.id(), main);
+    let here = || view.guard().map(|guard| guard.ensure(|cx| cx.id()));
+    assert_eq!(here(), Ok(Ok(main)));
+    for config in strategies::<H>() {
+        let mut state = rt.create(&config, None).unwrap();
+        assert_eq!(state.attach(|cx| cx.detach(here)), Ok(Ok(Ok(main))));
+    }
+    assert_eq!(thread::scope(|s| s.spawn(here).join().unwrap()), Ok(Ok(main)));
+    rt.finalize(None).unwrap();
+    assert_eq!(
+        (view.guard().map(drop), view.ensure(|_| ())),
+        (Err(GuardError::Ended), Err(AttachError::Ended))
+    );
+    let _ = rt.initialize(None).unwrap();
+    assert_eq!(here(), Err(GuardError::Ended));
+    assert_eq!(view_of(rt.main().unwrap()).ensure(|cx| cx.id()), Ok(rt.main().unwrap()));
+}
+
 /// SPEC: L9, R4
 /// CPython: test_embed.test_concurrent_finalization_stress
 pub fn a_runtime_waits_for_guards<H: TestHost>() {
