@@ -309,6 +309,13 @@ conformance! {
         a_refused_swap_leaves_the_present_one
         raw_and_safe_nest
         a_raw_thread_state_of_an_ended_interpreter_is_told;
+    raw_ensure:
+        a_foreign_thread_gets_one_of_its_own
+        over_another_interpreter
+        three_deep_and_back
+        out_of_order_nothing_changes
+        where_no_other_may_be_attached
+        an_end_sees_them_out;
     references:
         numbers_are_names
         of_one_that_is_not_there

@@ -11,10 +11,12 @@
 //! with safe frames: what was attached inside a closure is detached before the closure returns.
 #![allow(unsafe_code)]
 
+mod ensure;
 mod interpreter;
 mod state;
 mod thread;
 
+pub use ensure::{Ensured, ensure, ensure_from_view, release};
 pub use interpreter::{
     end_interpreter, interpreter_clear, interpreter_delete, interpreter_new, new_interpreter,
     new_interpreter_from_config,

@@ -164,6 +164,14 @@ impl<'rt, H: Host> Suspended<'rt, H> {
         Suspended(place)
     }
 
+    /// One whose record was forgotten.
+    ///
+    /// # Safety
+    /// It was suspended on this thread and is so still.
+    pub(super) unsafe fn again(place: Place<'rt, H>) -> Self {
+        Suspended(place)
+    }
+
     /// It stays detached.
     pub(super) fn detach(self) {
         leave(mem::ManuallyDrop::new(self).0);

@@ -149,10 +149,11 @@ pub unsafe fn swap<H: Host>(
     Ok(Some(old))
 }
 
-/// Runs `f` with a token for the thread state that is attached by the raw layer.
+/// Runs `f` with a token for the thread state that is attached by the raw layer, or whose token a safe frame lent by
+/// `call_out`.
 ///
 /// # Errors
-/// `NotAttached` if none is; `Finalizing` if its interpreter was cleared.
+/// `NotAttached` if there is none; `Finalizing` if its interpreter was cleared.
 ///
 /// # Safety
 /// \[R1\], see [`raw`](crate::raw). `f` does not use the raw layer but inside `detach`.
@@ -160,7 +161,9 @@ pub unsafe fn with_token<H: Host, R>(
     rt: &Runtime<H>,
     f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
 ) -> Result<R, AttachError> {
-    let place = innermost(rt).ok_or(AttachError::NotAttached)?;
+    let Some(place) = innermost(rt) else {
+        return rt.lent_place(|_| true).ok_or(AttachError::NotAttached)?.nest(f);
+    };
     // What `interpreter_clear` swept must not be filled again.
     if place.interpreter.head.word.phase() == Phase::Clearing {
         return Err(AttachError::Finalizing);

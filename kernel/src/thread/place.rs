@@ -374,10 +374,17 @@ impl<'rt, H: Host> Place<'rt, H> {
     /// activation keeps the interpreter for both.
     #[inline]
     pub(crate) fn nest<R>(self, f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R) -> Result<R, AttachError> {
+        self.admits()?;
+        // SAFETY: the outer frame stays open meanwhile, and with it its activation; its token is lent, so the new one is
+        // unique.
+        Ok(unsafe { self.frame(true, f) })
+    }
+
+    /// Whether a frame may be opened inside one of this place.
+    #[inline]
+    pub(crate) fn admits(self) -> Result<(), AttachError> {
         match self.interpreter.head.word.admits() {
-            // SAFETY: the outer frame stays open meanwhile, and with it its activation; its token is lent, so the new one is
-            // unique.
-            Activate::Entered => Ok(unsafe { self.frame(true, f) }),
+            Activate::Entered => Ok(()),
             refused => Err(self.refusal(refused, self.thread.generation())),
         }
     }

@@ -200,7 +200,7 @@ impl<H: Host> Runtime<H> {
     /// The place of the innermost frame of this thread, if its token is lent while its GIL is held, and it is the one that is
     /// wanted.
     #[inline]
-    fn lent_place(&self, wanted: impl FnOnce(&Session) -> bool) -> Option<Place<'_, H>> {
+    pub(crate) fn lent_place(&self, wanted: impl FnOnce(&Session) -> bool) -> Option<Place<'_, H>> {
         let session = Session::current::<H>()?;
         let lent = session.lent.get() && session.hold.get() != Hold::Nothing;
         let here = session.runtime.get() == core::ptr::from_ref(self).cast();

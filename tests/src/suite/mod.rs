@@ -22,6 +22,7 @@ pub mod objects;
 pub mod observers;
 pub mod pending;
 pub mod raw;
+pub mod raw_ensure;
 pub mod references;
 pub mod registry;
 pub mod reset;

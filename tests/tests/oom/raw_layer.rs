@@ -4,7 +4,7 @@
 
 use archipelago_kernel::{
     config::InterpreterConfig,
-    error::{CreateError, ThreadError},
+    error::{AttachError, CreateError, Error, ThreadError},
     interpreter::Whence,
     raw,
 };
@@ -39,6 +39,34 @@ fn raw_create_at_every_allocation_leaves_the_caller_attached() {
             no_memory,
         );
     }
+}
+
+#[test]
+fn raw_ensure_at_every_allocation_leaves_the_caller_attached() {
+    every_nth(
+        running,
+        |rt, failure| unsafe {
+            let caller = raw::thread_new(rt, rt.main().expect("it is running")).expect("memory");
+            // Its thread state stays, so that no slot is free.
+            let state = rt.create(&InterpreterConfig::isolated(), None).expect("memory");
+            let made = state.interpreter();
+            raw::attach(rt, caller).expect("nothing is attached");
+            let view = rt.interpreter(made).and_then(|it| it.view()).expect("it was created");
+            failure.arm(rt);
+            let ensured = raw::ensure_from_view(rt, &view);
+            match &ensured {
+                Ok(ensured) => raw::release(rt, *ensured).expect("it is the last one"),
+                Err(_) => assert_eq!(rt.interpreter(made).and_then(|it| it.threads()), Ok(1)),
+            }
+            assert_eq!(raw::current(rt), Some(caller), "attached as before");
+            raw::thread_clear(rt, caller).expect("it is attached");
+            raw::thread_delete_current(rt).expect("it is cleared");
+            drop(state);
+            rt.end(made, None).expect("nobody is inside");
+            Ok(ensured.map(drop)?)
+        },
+        |error| matches!(error, Error::Attach(AttachError::NoMemory)),
+    );
 }
 
 #[test]
