@@ -24,12 +24,13 @@ backends() {
     run "one heap for all" "" -p archipelago-alloc-shared --test suite -- direct_locked:: four_threads
     run "misuse, traces and tables" "" -p archipelago-alloc-hooks --test misuse --test trace --test dynamic
     run "wrappers of wrappers" "" -p archipelago-alloc-hooks --test suite -- all_of_them:: trace_raw::four_threads
-    # The quick ones of each: what a region or a page is cut into is where the two models of borrows differ.
-    run "backends and wrappers; tree borrows" "-Zmiri-tree-borrows" -p archipelago-alloc-linked-list \
-        -p archipelago-alloc-pool -p archipelago-alloc-slab -p archipelago-alloc-shared -p archipelago-alloc-hooks \
-        --test suite -- trimming_ resizing_ blocks_stay what_is_left a_static a_heap_on_pages it_begins a_broken \
-        a_long where_memory small::serves small::the_nth small::lies small::moves small::dropping beside_locked::sweeping \
-        beside_locked::the_nth all_of_them::sweeping
+    # The quick ones of each: what a region or a page is cut into is where the models of borrows and the widths differ.
+    local each=(-p archipelago-alloc-linked-list -p archipelago-alloc-pool -p archipelago-alloc-shared -p archipelago-alloc-hooks)
+    local quick=(trimming_ resizing_ blocks_stay what_is_left a_static a_heap_on_pages it_begins a_broken beside_locked::sweeping
+        beside_locked::the_nth all_of_them::sweeping)
+    run "backends and wrappers; tree borrows" "-Zmiri-tree-borrows" "${each[@]}" -p archipelago-alloc-slab --test suite -- "${quick[@]}" \
+        a_long where_memory small::serves small::the_nth small::lies small::moves small::dropping
+    run "backends and wrappers; 32 bits" "" "${bits32[@]}" "${each[@]}" --test suite -- "${quick[@]}"
     run "memory and containers; 32 bits" "" "${bits32[@]}" "${tests[@]}" --test conformance -- \
         bare_host::memory bare_host::limits bare_host::accounts bare_host::containers
     run "out of memory; 32 bits" "" "${bits32[@]}" "${tests[@]}" --test oom
