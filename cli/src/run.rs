@@ -17,7 +17,7 @@ use crate::{
     names::Names,
     plan::Plan,
     report::Report,
-    signals::{Stop, Watch},
+    signals::{self, Stop},
     stats,
     status::Status,
     stream::Stream,
@@ -101,7 +101,7 @@ fn set_up<H: OnStd>(
 }
 
 fn carry_out<H: OnStd>(context: &Context<H>, report: &Report) -> Status {
-    let watch = match Watch::new(context.runtime.clone(), Arc::clone(&context.stop)) {
+    let watch = match signals::watch(context.runtime.clone(), Arc::clone(&context.stop)) {
         Ok(watch) => watch,
         Err(error) => return complain(Status::Start, &format!("signals cannot be watched: {error}")),
     };
@@ -135,7 +135,7 @@ fn carry_out<H: OnStd>(context: &Context<H>, report: &Report) -> Status {
     for stream in context.streams.iter().flatten() {
         report.settle(stream);
     }
-    watch.end();
+    drop(watch);
     report.status()
 }
 

@@ -1,17 +1,12 @@
 //! Ctrl-C: the first one interrupts every interpreter, the second one ends the process.
 
 use core::sync::atomic::{AtomicI32, Ordering};
-use std::{
-    io,
-    sync::Arc,
-    thread::{self, JoinHandle},
-};
+use std::{io, sync::Arc};
 
-use archipelago::{OnStd, Runtime};
+use archipelago::{OnStd, Runtime, SignalWatch};
 use archipelago_guest_wasm::WakeFd;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
-    iterator::{Handle, Signals},
     low_level,
 };
 
@@ -47,38 +42,18 @@ impl Stop {
     }
 }
 
-/// The thread that takes the signals.
-pub struct Watch {
-    handle: Handle,
-    thread: JoinHandle<()>,
-}
-
-impl Watch {
-    /// Takes SIGINT and SIGTERM from here on.
-    ///
-    /// # Errors
-    /// No thread or no descriptor to be had.
-    pub fn new(runtime: Runtime<impl OnStd>, stop: Arc<Stop>) -> io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let handle = signals.handle();
-        let thread = thread::Builder::new().name("archipelago-signals".into()).spawn(move || {
-            for signal in signals.forever() {
-                if stop.signal.swap(signal, Ordering::AcqRel) != 0 {
-                    low_level::exit(128 + signal);
-                }
-                stop.wake.wake();
-                interrupt_all(&runtime);
-            }
-        })?;
-        Ok(Watch { handle, thread })
-    }
-
-    /// Stops watching: signals do nothing from here on.
-    pub fn end(self) {
-        self.handle.close();
-        // A panic of the thread would have been printed; nothing depends on its end.
-        let _ = self.thread.join();
-    }
+/// Takes SIGINT and SIGTERM until the answer is dropped.
+///
+/// # Errors
+/// No thread or no descriptor to be had.
+pub fn watch(runtime: Runtime<impl OnStd>, stop: Arc<Stop>) -> io::Result<SignalWatch> {
+    SignalWatch::new(&[SIGINT, SIGTERM], move |signal| {
+        if stop.signal.swap(signal, Ordering::AcqRel) != 0 {
+            low_level::exit(128 + signal);
+        }
+        stop.wake.wake();
+        interrupt_all(&runtime);
+    })
 }
 
 fn interrupt_all(runtime: &Runtime<impl OnStd>) {

@@ -292,6 +292,8 @@ errors! {
         PendingFailed = 0x0805 => "interrupt: a pending call failed: see its own report",
         /// Something was raised in this thread state: take it out.
         Raised = 0x0806 => "interrupt: something was raised in this thread state: take it out, and throw it",
+        /// A handler of a signal failed.
+        SignalFailed = 0x0807 => "interrupt: a handler of a signal failed: see its own report",
     }
 }
 
@@ -358,6 +360,22 @@ errors! {
         NotMain = 0x0b07 => "pending call: only a thread of the main interpreter can be main's thread: ask in main",
         /// Asked inside an interrupt handler.
         InInterrupt = 0x0b08 => "pending call: slots are not set aside inside an interrupt handler: do it from a thread",
+    }
+}
+
+errors! {
+    /// Why a signal was not raised, or no handler set (SPEC E4).
+    pub enum SignalError {
+        /// Signals are numbered from 1 to 64.
+        NoSuchSignal = 0x1301 => "signal: there is none with this number: they are numbered from 1 to 64",
+        /// There is no main interpreter, or it is finalizing.
+        Ended = 0x1302 => "signal: there is no main interpreter, or it is finalizing: nobody handles signals",
+        /// As many threads and handlers as can be counted are at it.
+        Busy = 0x1303 => "signal: too many are telling the main interpreter something at this moment: try again",
+        /// Asked elsewhere than in the main interpreter on main's thread.
+        NotMainThread = 0x1304 => "signal: only main's thread sets handlers, in the main interpreter: ask there, or claim to be it",
+        /// No memory for the handlers.
+        NoMemory = 0x1305 => "signal: no memory for handlers: give the raw domain a larger region",
     }
 }
 
@@ -439,6 +457,8 @@ pub enum Error {
     Guest(GuestError),
     /// See [`PendingError`].
     Pending(PendingError),
+    /// See [`SignalError`].
+    Signal(SignalError),
     /// See [`HandleError`].
     Handle(HandleError),
     /// See [`DeadlineError`].
@@ -477,7 +497,7 @@ macro_rules! umbrella {
 umbrella! {
     Config(ConfigError), Runtime(RuntimeError), Create(CreateError), Thread(ThreadError), Attach(AttachError),
     End(EndError), Stop(StopError), Reset(ResetError), Guard(GuardError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
-    Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
+    Pending(PendingError), Signal(SignalError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
 }
 
 /// Where the value that could not be stored is of no use any more, `?` lets it go.

@@ -86,7 +86,7 @@ macro_rules! from_kernel {
 
 from_kernel! {
     Error, ConfigError, RuntimeError, CreateError, ThreadError, AttachError, EndError, StopError, ResetError, GuardError, LookupError, Interrupt,
-    Refusal, GuestError, PendingError, HandleError, DeadlineError,
+    Refusal, GuestError, PendingError, SignalError, HandleError, DeadlineError,
 }
 
 impl From<archipelago_kernel::memory::AllocError> for Error {

@@ -15,6 +15,8 @@ mod park;
 mod parking;
 pub mod recorder;
 mod runtime;
+#[cfg(unix)]
+mod signals;
 mod slot;
 mod spawn;
 mod timer;
@@ -35,6 +37,8 @@ pub use host::{OnStd, StdHost, StdHostOf};
 pub use park::StdPark;
 pub use recorder::Recorder;
 pub use runtime::Runtime;
+#[cfg(unix)]
+pub use signals::SignalWatch;
 pub use slot::ThreadLocalSlot;
 pub use spawn::JoinHandle;
 

@@ -59,6 +59,10 @@ impl<H: OnStd> Runtime<H> {
         Ok(runtime)
     }
 
+    pub(crate) fn kernel(&self) -> &Arc<kernel::Runtime<H>> {
+        &self.0.0
+    }
+
     /// Starts the thread that watches deadlines, which otherwise the first deadline starts: who depends on deadlines
     /// learns here whether they are watched.
     ///

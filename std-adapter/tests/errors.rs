@@ -22,7 +22,7 @@ macro_rules! converted {
 converted! {
     Config(ConfigError), Runtime(RuntimeError), Create(CreateError), Thread(ThreadError), Attach(AttachError),
     End(EndError), Stop(StopError), Reset(ResetError), Guard(GuardError), Lookup(LookupError), Interrupt(Interrupt), Permit(Refusal), Guest(GuestError),
-    Pending(PendingError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
+    Pending(PendingError), Signal(SignalError), Handle(HandleError), Deadline(DeadlineError), Alloc(AllocError), Limit(LimitError),
 }
 
 #[test]

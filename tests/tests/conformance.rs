@@ -376,6 +376,15 @@ conformance! {
         a_run_may_be_begun_by_any_thread
         many_threads_fight_to_run_one_interpreter
         a_run_is_seen_from_other_threads;
+    signals:
+        signals_reach_mains_thread_in_main_alone
+        what_is_no_signal_and_who_sets_no_handler
+        a_handler_that_fails_is_told_and_the_rest_waits
+        a_handler_may_raise_its_own_signal
+        a_signal_ends_a_wait_of_mains_thread_and_no_other
+        whoever_claims_to_be_mains_thread_has_the_signals
+        signals_at_the_end_of_main
+        many_threads_raise_signals;
     small_limits:
         every_limit_works_or_is_refused;
     swap:

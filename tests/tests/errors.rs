@@ -36,6 +36,7 @@ fn table() -> Table {
         PermitError,
         GuestError,
         PendingError,
+        SignalError,
         HandleError,
         DeadlineError,
         AllocCause,

@@ -50,10 +50,13 @@ impl<H: Host> Attached<'_, H> {
     /// already.
     #[inline]
     fn takes_calls(&self) -> Result<(), PendingError> {
-        match self.slot().head.word.phase() {
-            Phase::Creating | Phase::Running | Phase::Ending => Ok(()),
-            _ => Err(PendingError::Ended),
-        }
+        if self.is_open() { Ok(()) } else { Err(PendingError::Ended) }
+    }
+
+    /// Whether what runs here goes on.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.slot().head.word.phase(), Phase::Creating | Phase::Running | Phase::Ending)
     }
 
     /// What the frame leaves behind when it closes.

@@ -21,6 +21,8 @@ pub(crate) const FINALIZING: u32 = 1 << 5;
 
 /// Memory is low.
 pub(crate) const COLLECT: u32 = 1 << 6;
+/// A signal came. For main's thread; other threads of main's are told too, and leave it to that one.
+pub(crate) const SIGNALS: u32 = 1 << 7;
 /// Something is raised in this thread state.
 pub(crate) const ASYNC: u32 = 1 << 8;
 /// Fuel is used up.
@@ -32,7 +34,7 @@ pub(crate) const STOP: u32 = 1 << 9;
 /// Pending calls wait that this thread state alone was told of: whoever lets the GIL go tells the others.
 pub(crate) const MINE: u32 = 1 << 11;
 
-/// The bits that end a blocked wait.
+/// The bits that end a blocked wait; on main's thread `SIGNALS` too.
 pub(crate) const STOPS_WAIT: u32 = PENDING | ASYNC | INTERRUPT | DEADLINE | FINALIZING;
 
 pub(crate) struct Breaker(AtomicU32);

@@ -1,4 +1,4 @@
-//! Main's own queue: pending calls that run on main's thread alone (SPEC E2).
+//! Main's own queue: pending calls that run on main's thread alone (SPEC E2). And what else waits for that thread.
 
 #![allow(unsafe_code)]
 
@@ -8,8 +8,9 @@ use crate::{
     error::PendingError,
     eval::{
         CallSlots, PendingFn,
-        breaker::PENDING,
+        breaker::{PENDING, SIGNALS},
         pending::{Call, PendingList},
+        signal::Signals,
     },
     host::Host,
     interpreter::{InterpreterSlot, OpenVisit},
@@ -34,9 +35,11 @@ pub(crate) struct MainCalls<H: Host> {
     orphans: AtomicU32,
     /// Main's GIL: main's thread is running pending calls, of this queue or of main's other one.
     pub(super) passing: Cell<bool>,
+    pub(super) signals: Signals<H>,
 }
 
-// SAFETY: `passing` is touched under main's GIL only; the rest are atomics, a number, and [Q1] slots.
+// SAFETY: `passing` and the handlers of signals are touched under main's GIL only; the rest are atomics, a number, and [Q1]
+// slots.
 unsafe impl<H: Host> Sync for MainCalls<H> {}
 
 impl<H: Host> MainCalls<H> {
@@ -50,6 +53,7 @@ impl<H: Host> MainCalls<H> {
                 thread: AtomicUsize::new(0),
                 orphans: AtomicU32::new(0),
                 passing: Cell::new(false),
+                signals: Signals::new(),
             }
         }
     }
@@ -68,8 +72,8 @@ impl<H: Host> MainCalls<H> {
         self.main.store(ptr::from_ref(main).cast_mut(), Ordering::Release);
     }
 
-    /// Whether something waits for main's thread.
-    pub(crate) fn waits(&self) -> bool {
+    /// Whether calls wait for main's thread, or orphans.
+    fn waits(&self) -> bool {
         !self.list.is_empty() || self.orphans.load(Ordering::Relaxed) != 0
     }
 
@@ -78,13 +82,20 @@ impl<H: Host> MainCalls<H> {
         self.orphans.store(1, Ordering::Release);
     }
 
-    /// Forgets the calls that still wait and gives the slots back. By whoever takes main down, when visits are out.
+    /// The bits of a thread state of main's that is born now, or comes to another thread: what waits for main's thread.
+    pub(crate) fn waiting(&self) -> u32 {
+        let calls = if self.waits() { PENDING } else { 0 };
+        calls | if self.signals.is_empty() { 0 } else { SIGNALS }
+    }
+
+    /// Forgets the calls that still wait, and signals, and gives the slots back. By whoever takes main down, when visits are out.
     pub(crate) fn close(&self, rt: &Runtime<H>) {
         // SAFETY: calls of `H` alone are pushed here; [Q1] afterwards none waits, and nobody adds.
         unsafe {
             self.list.forget::<H>();
             self.slots.give_back(rt.raw());
         }
+        self.signals.close(rt.raw());
     }
 }
 
@@ -109,18 +120,21 @@ impl<H: Host> Runtime<H> {
     /// # Errors
     /// `Full`, `NoMemory`, `NoSlot`; `Ended` where there is no main interpreter or it is finalizing; `Busy`.
     pub fn call_main(&self, run: PendingFn<H>, argument: usize) -> Result<(), PendingError> {
-        // SAFETY: slots are type-stable while the runtime lives.
-        let main = unsafe { self.mains.main.load(Ordering::Acquire).as_ref() }.ok_or(PendingError::Ended)?;
-        let _visit = OpenVisit::begin(main)?;
-        // The slot of an earlier main may have any tenant now, and the visit keeps it.
-        if !main.head.id.get().is_main() {
-            return Err(PendingError::Ended);
-        }
+        let (main, _visit) = self.visit_main()?;
         let call = Call { run, argument };
         let slots = || self.mains.slots.take(call, || self.mains.capacity, self.raw());
         self.mains.list.push(main.reserved_or(self, call, slots)?);
         self.kick(main, PENDING);
         Ok(())
+    }
+
+    /// Main, and a visit that keeps it.
+    pub(super) fn visit_main(&self) -> Result<(&InterpreterSlot<H>, OpenVisit<'_, H>), PendingError> {
+        // SAFETY: slots are type-stable while the runtime lives.
+        let main = unsafe { self.mains.main.load(Ordering::Acquire).as_ref() }.ok_or(PendingError::Ended)?;
+        let visit = OpenVisit::begin(main)?;
+        // The slot of an earlier main may have any tenant now, and the visit keeps it.
+        if main.head.id.get().is_main() { Ok((main, visit)) } else { Err(PendingError::Ended) }
     }
 }
 
@@ -129,11 +143,9 @@ impl<H: Host> Runtime<H> {
     #[cold]
     pub(crate) fn look_for_orphans(&self) {
         self.mains.leave_orphans();
-        // SAFETY: as in `call_main`.
-        let Some(main) = (unsafe { self.mains.main.load(Ordering::Acquire).as_ref() }) else { return };
         loop {
-            match OpenVisit::begin(main) {
-                Ok(_visit) if main.head.id.get().is_main() => return self.kick(main, PENDING),
+            match self.visit_main() {
+                Ok((main, _visit)) => return self.kick(main, PENDING),
                 // A handler cannot wait for others to be done; main's next pass looks all the same.
                 Err(PendingError::Busy) if !self.host().in_interrupt() => self.host().relax(),
                 // The runtime's finalization ends what is left.
@@ -144,16 +156,20 @@ impl<H: Host> Runtime<H> {
 }
 
 impl<H: Host> Place<'_, H> {
-    /// Looks for calls that wait for main's thread: a thread state of the raw layer may have spent its bit on another one.
+    /// Looks for what waits for main's thread: a thread state of the raw layer may have spent its bits on another one.
     pub(crate) fn notice_mains(self) {
-        if self.interpreter.head.id.get().is_main() && self.rt.mains.waits() {
-            self.thread.breaker.set(PENDING);
+        if self.interpreter.head.id.get().is_main() {
+            match self.rt.mains.waiting() {
+                0 => {}
+                bits => self.thread.breaker.set(bits),
+            }
         }
     }
 }
 
 impl<H: Host> Attached<'_, H> {
-    /// This thread is main's from now on: the calls of [`Runtime::call_main`] run here.
+    /// This thread is main's from now on: the calls of [`Runtime::call_main`] run here, and signals are handled here
+    /// ([`Runtime::raise_signal`]). A [`wait`](Self::wait) of its that is open already is not ended by signals.
     ///
     /// # Errors
     /// `NotMain` in another interpreter than main.
@@ -162,7 +178,8 @@ impl<H: Host> Attached<'_, H> {
             return Err(PendingError::NotMain);
         }
         self.rt().mains.claim(self.rt().host().thread_id());
-        self.thread().breaker.set(PENDING);
+        // Every thread state: this thread may have others open, which spent their bits while it was not main's.
+        self.rt().locked(|_| self.slot().head.break_all(PENDING | SIGNALS));
         Ok(())
     }
 
@@ -178,7 +195,7 @@ impl<H: Host> Attached<'_, H> {
     }
 
     /// Whether this is a token of main's on main's thread.
-    pub(super) fn is_mains(&self) -> bool {
+    pub(crate) fn is_mains(&self) -> bool {
         self.id().is_main() && self.rt().host().thread_id() == self.rt().mains.thread.load(Ordering::Relaxed)
     }
 }

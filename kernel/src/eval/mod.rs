@@ -10,6 +10,7 @@ pub(crate) mod pending;
 mod raise;
 mod safepoint;
 pub(crate) mod scope;
+mod signal;
 mod slots;
 
 pub(crate) use mains::MainCalls;
@@ -19,6 +20,7 @@ pub use deadline::Timed;
 pub use fuel::Fuelled;
 pub use pending::{PendingCall, PendingFailed, PendingFn};
 pub use raise::Raise;
+pub use signal::{SignalFailed, SignalFn, SignalHandler};
 
 use crate::{guest::Step, thread::Attached};
 

@@ -48,8 +48,9 @@ impl<H: Host> Attached<'_, H> {
         })
     }
 
-    /// Runs what is left for main's thread, on this one: main ends.
+    /// Runs what is left for main's thread, on this one: main ends. Signals are handled by main's thread alone.
     pub(crate) fn run_leftovers_of_main(&mut self) {
+        self.handle_last_signals();
         while !self.rt().mains.list.is_empty() {
             let _ = self.pass(Queue::Mains, Self::run_mains);
         }

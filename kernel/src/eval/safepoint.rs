@@ -5,7 +5,7 @@
 use crate::{
     error::Interrupt,
     eval::breaker::{
-        ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, FUEL, INTERRUPT, MINE, OWED, PENDING, STOP,
+        ASYNC, COLLECT, DEADLINE, DROP_GIL, FINALIZING, FUEL, INTERRUPT, MINE, OWED, PENDING, SIGNALS, STOP,
     },
     gil::Counter,
     host::Host,
@@ -53,6 +53,9 @@ impl<H: Host> Attached<'_, H> {
         }
         if self.thread().breaker.take(COLLECT) != 0 {
             self.tell_memory_low();
+        }
+        if self.thread().breaker.take(SIGNALS) != 0 {
+            self.handle_signals()?;
         }
         if self.thread().breaker.take(PENDING | MINE) != 0 {
             self.run_pending()?;

@@ -274,13 +274,15 @@ impl InterpreterHead {
 }
 
 impl ThreadSlot {
-    /// Wakes the thread if it waits in `Attached::wait`. Under the runtime's lock.
+    /// Wakes the thread if it waits in `Attached::wait` and there is a reason to stop. Under the runtime's lock.
     pub(crate) fn wake_up(&self) {
         // SAFETY: the record is registered and taken away under the runtime's lock by the call that has it on its
         // stack and borrows the waker, so both are alive while it stands here.
         unsafe {
-            if let Some(waiter) = self.wake.get().as_ref() {
-                waiter.0.as_ref().wake();
+            if let Some(waiter) = self.wake.get().as_ref()
+                && self.breaker.bits() & waiter.stops != 0
+            {
+                waiter.wake.as_ref().wake();
             }
         }
     }

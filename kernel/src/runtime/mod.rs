@@ -265,7 +265,7 @@ impl<H: Host> Runtime<H> {
         }
     }
 
-    /// Birth of a thread state in `slot`, told of calls that wait: its generation. Under the lock.
+    /// Birth of a thread state in `slot`, told of what waits for main's thread: its generation. Under the lock.
     pub(crate) fn add_thread(
         &self,
         registry: &mut Registry,
@@ -273,8 +273,8 @@ impl<H: Host> Runtime<H> {
         interpreter: &InterpreterHead,
         whence: ThreadWhence,
     ) -> u32 {
-        let calls_wait = interpreter.id.get().is_main() && self.mains.waits();
-        registry.add_thread(slot, interpreter, whence, calls_wait)
+        let waiting = if interpreter.id.get().is_main() { self.mains.waiting() } else { 0 };
+        registry.add_thread(slot, interpreter, whence, waiting)
     }
 
     /// A slot for a thread state: one that waits for a tenant, or a new one.

@@ -190,21 +190,21 @@ impl Registry {
         self.free_threads = slot;
     }
 
-    /// Birth of a thread state in `slot`: its generation.
+    /// Birth of a thread state in `slot`, with these breaker bits and what its interpreter has for it: its generation.
     pub(crate) fn add_thread(
         &mut self,
         slot: &ThreadSlot,
         interpreter: &InterpreterHead,
         whence: ThreadWhence,
-        calls_wait: bool,
+        waiting: u32,
     ) -> u32 {
         let number = self.next_thread;
         self.next_thread += 1;
         // What was asked while no thread state was there to be told.
-        let pending = if calls_wait || !interpreter.pending.is_empty() { PENDING } else { 0 };
+        let pending = if interpreter.pending.is_empty() { 0 } else { PENDING };
         // Nothing stops the code that takes an interpreter down.
         let latched = if whence == ThreadWhence::Fini { 0 } else { interpreter.latched.take() };
-        let generation = slot.be_born(interpreter, number, whence, pending | latched);
+        let generation = slot.be_born(interpreter, number, whence, waiting | pending | latched);
         slot.prev.set(ptr::null());
         slot.next.set(interpreter.threads.get());
         // SAFETY: listed thread slots are slots of this runtime.

@@ -9,17 +9,21 @@ use core::{
 
 use crate::{
     error::Interrupt,
-    eval::breaker::STOPS_WAIT,
+    eval::breaker::{SIGNALS, STOPS_WAIT},
     host::{Host, Wake},
     thread::{Attached, place::Place, slot::ThreadSlot},
 };
 
 /// The waker of one wait, on its stack: a slot of a thread state has room for a thin pointer only.
-pub(crate) struct Waiter(pub(crate) NonNull<dyn Wake>);
+pub(crate) struct Waiter {
+    pub(crate) wake: NonNull<dyn Wake>,
+    /// The breaker bits that end it.
+    pub(crate) stops: u32,
+}
 
 impl<H: Host> Attached<'_, H> {
     /// As [`detach`](Self::detach), for an `f` that blocks in something `wake` can end: an interrupt, a deadline,
-    /// something raised here, a pending call or the end of the interpreter wakes it. Afterwards ask
+    /// something raised here, a pending call, on main's thread a signal, or the end of the interpreter wakes it. Afterwards ask
     /// [`safepoint`](Self::safepoint) why.
     ///
     /// # Errors
@@ -27,7 +31,8 @@ impl<H: Host> Attached<'_, H> {
     pub fn wait<R>(&mut self, wake: &dyn Wake, f: impl FnOnce() -> R) -> Result<R, Interrupt> {
         // SAFETY: only the lifetime is changed; the record is taken away below before the borrow ends.
         let wake: NonNull<dyn Wake + 'static> = unsafe { mem::transmute(NonNull::from(wake)) };
-        let waiter = Waiter(wake);
+        let stops = STOPS_WAIT | if self.is_mains() { SIGNALS } else { 0 };
+        let waiter = Waiter { wake, stops };
         let outer = loop {
             match self.register(&waiter) {
                 Some(outer) => break outer,
@@ -41,9 +46,7 @@ impl<H: Host> Attached<'_, H> {
                 self.0.rt.locked(|_| {
                     thread.wake.set(self.1);
                     // A reason to stop that came meanwhile woke the inner wait only.
-                    if thread.breaker.bits() & STOPS_WAIT != 0 {
-                        thread.wake_up();
-                    }
+                    thread.wake_up();
                 });
             }
         }
@@ -57,7 +60,7 @@ impl<H: Host> Attached<'_, H> {
     fn register(&self, waiter: &Waiter) -> Option<*const Waiter> {
         let thread: &ThreadSlot = self.thread();
         self.rt().locked(|_| {
-            let free = thread.breaker.bits() & STOPS_WAIT == 0;
+            let free = thread.breaker.bits() & waiter.stops == 0;
             free.then(|| thread.wake.replace(ptr::from_ref(waiter)))
         })
     }

@@ -20,5 +20,6 @@ mod raw;
 mod references;
 mod registry;
 mod reset;
+mod signals;
 mod threads;
 mod world;

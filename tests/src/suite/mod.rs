@@ -27,6 +27,7 @@ pub mod references;
 pub mod registry;
 pub mod reset;
 pub mod running;
+pub mod signals;
 pub mod small_limits;
 pub mod swap;
 pub mod thread_states;

@@ -3,8 +3,8 @@
 use archipelago_kernel::{
     Attached,
     config::InterpreterConfig,
-    error::{Error, PendingError},
-    eval::PendingFailed,
+    error::{Error, PendingError, SignalError},
+    eval::{PendingFailed, SignalHandler},
 };
 
 use crate::{H, every_nth, inside, running};
@@ -78,5 +78,24 @@ fn slots_for_handlers_at_every_allocation() {
             interpreter.reserve_calls(70).map_err(Error::from)
         },
         no_memory,
+    );
+}
+
+/// The first handler takes the room for all of them.
+#[test]
+fn a_handler_of_a_signal_at_every_allocation() {
+    let quiet = |_: &mut Attached<'_, H>, _: u32, _: usize| Ok(());
+    every_nth(
+        running,
+        |rt, failure| {
+            let set =
+                |cx: &mut Attached<'_, H>| cx.on_signal(2, Some(SignalHandler { run: quiet, argument: 7 }));
+            let state = rt.thread_state(rt.main().expect("it runs"));
+            state.expect("memory").attach(|cx| {
+                failure.arm(rt);
+                set(cx).map(drop).map_err(Error::from)
+            })?
+        },
+        |error| error == SignalError::NoMemory.into(),
     );
 }
