@@ -351,7 +351,7 @@ errors! {
         /// As many threads and handlers as can be counted are adding to it.
         Busy = 0x0b03 => "pending call: too many are adding to this interpreter at this moment: try again",
         /// As many calls wait as there may be.
-        Full = 0x0b04 => "pending call: as many wait as there may be: let some run, or raise pending_calls",
+        Full = 0x0b04 => "pending call: as many wait as there may be: let some run, or make room for more (pending_calls of the config; for main's thread Runtime::with_main_calls)",
         /// No memory for slots.
         NoMemory = 0x0b05 => "pending call: no memory for slots: use nodes of your own, or give the raw domain a larger region",
         /// None of the slots is free that were set aside for interrupt handlers.

@@ -308,6 +308,7 @@ conformance! {
         swap_goes_from_any_to_any
         a_refused_swap_leaves_the_present_one
         raw_and_safe_nest
+        an_end_is_not_bound_by_what_is_around_it
         a_raw_thread_state_of_an_ended_interpreter_is_told;
     raw_ensure:
         a_foreign_thread_gets_one_of_its_own
@@ -429,6 +430,7 @@ conformance! {
         a_finalizing_interpreter_stops_nobody
         nothing_moves_in_a_stopped_world;
     watchers:
+        who_is_refused_came_and_went
         every_way_in_and_out_is_told
         a_waiter_and_a_switch_are_told
         raw_attaches_are_told

@@ -15,7 +15,7 @@ use core::{mem::MaybeUninit, ptr};
 use crate::{
     eval::breaker::{DEADLINE, FUEL},
     host::Host,
-    interpreter::{InstantOf, InterpreterHead},
+    interpreter::{InstantOf, InterpreterHead, Phase},
     runtime::{Registry, Runtime},
     sync::Cell,
     thread::{ThreadWhence, place::Place, session::Session, slot::ThreadSlot},
@@ -305,8 +305,10 @@ impl<H: Host> Inherited<H> {
     #[inline(never)]
     fn inherit(&mut self, rt: &Runtime<H>, thread: &ThreadSlot, frame: &Session, outer: &Session) {
         let around = Scope::<H>::around(rt, thread, outer);
-        // What takes an interpreter down is bound by nothing.
-        if thread.whence.get() == ThreadWhence::Fini {
+        // SAFETY: the frame is open.
+        let phase = unsafe { (*thread.interpreter.get()).word.phase() };
+        // What takes an interpreter down is bound by nothing, also on the thread state that the raw layer's end came with.
+        if thread.whence.get() == ThreadWhence::Fini || phase == Phase::Clearing {
             return;
         }
         // SAFETY: [S2].

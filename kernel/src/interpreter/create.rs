@@ -130,6 +130,7 @@ impl<H: Host> Runtime<H> {
         place.start_up(&config, guest)?;
         let state = ThreadState::new(place, generation);
         interpreter.head.word.publish();
+        self.moved_on();
         Ok(state)
     }
 

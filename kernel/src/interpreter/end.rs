@@ -14,7 +14,6 @@ use crate::{
     memory::Ledger,
     observe::{Event, Veto},
     runtime::Runtime,
-    sync::{Ordering, fence},
     thread::session::{Hold, Session},
 };
 
@@ -26,8 +25,8 @@ pub(crate) fn key<H: Host>(slot: &InterpreterSlot<H>) -> usize {
 /// Whoever ends the interpreter, or waits for its end, looks again.
 pub(crate) fn wake<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>) {
     rt.host().park().unpark(key(slot));
-    // What was done before, or that the last reference is gone: whoever comes later sees both.
-    fence(Ordering::SeqCst);
+    rt.moved_on();
+    // Behind the fence in there: what was done before, or that the last reference is gone, whoever comes later sees both.
     rt.remind_of(slot);
 }
 
@@ -88,6 +87,7 @@ impl<H: Host> Runtime<H> {
         impl<H: Host> Drop for Announced<'_, H> {
             fn drop(&mut self) {
                 self.0.locked(|_| self.1.head.announced.set(false));
+                self.0.moved_on();
                 self.0.remind_of_queued(self.1);
             }
         }
@@ -145,6 +145,7 @@ pub(crate) struct Begun<'rt, H: Host> {
 impl<H: Host> Drop for Begun<'_, H> {
     fn drop(&mut self) {
         self.slot.head.word.give_up();
+        self.rt.moved_on();
         self.rt.remind_of_queued(self.slot);
     }
 }

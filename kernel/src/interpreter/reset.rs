@@ -79,6 +79,7 @@ impl<'rt, H: Host> ThreadState<'rt, H> {
         place.start_up(&slot.head.config(), guest)?;
         self.move_to(place, generation);
         slot.head.word.publish();
+        rt.moved_on();
         rt.remind_of(slot);
         let ledger = tell.into_ledger();
         let _ = rt.tell(&Event::InterpreterReset { id, ledger: &ledger });

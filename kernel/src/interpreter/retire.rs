@@ -207,5 +207,6 @@ impl<H: Host> Drop for Finish<'_, H> {
                 registry.free_interpreter_slot(ptr::from_ref(slot).cast_mut().cast());
             }
         });
+        rt.moved_on();
     }
 }

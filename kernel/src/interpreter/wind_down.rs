@@ -50,7 +50,11 @@ impl<'rt, H: Host> Begun<'rt, H> {
             if time.is_over() {
                 let claim = word.defer(own);
                 mem::forget(self);
-                return if claim == Claim::Claimed { Ok(slot) } else { Err(EndError::StillActive) };
+                if claim == Claim::Claimed {
+                    return Ok(slot);
+                }
+                rt.moved_on();
+                return Err(EndError::StillActive);
             }
             time.park(key(slot), &|| word.activations() > own);
         }

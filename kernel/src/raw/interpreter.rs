@@ -177,6 +177,7 @@ pub unsafe fn interpreter_clear<H: Host>(
     impl<H: Host> Drop for Cleared<'_, H> {
         fn drop(&mut self) {
             self.0.rt.locked(|_| self.0.interpreter.head.cleared.set(true));
+            self.0.rt.moved_on();
         }
     }
     let cleared = Cleared(place);

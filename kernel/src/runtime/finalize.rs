@@ -1,12 +1,15 @@
 //! Finalizing the runtime (SPEC R2, R4).
 
+use core::ptr;
+
 use crate::{
     error::{EndError, RuntimeError},
-    host::{Clock, Host},
+    host::{Clock, Host, Park},
     interpreter::{InterpreterId, InterpreterSlot, Patience, retire},
     memory::Ledger,
     observe::Event,
-    runtime::{Runtime, phase::BeginFinalize},
+    runtime::{Runtime, RuntimePhase, phase::BeginFinalize},
+    sync::{Ordering, fence},
     thread::session::Session,
 };
 
@@ -61,7 +64,9 @@ impl<H: Host> Runtime<H> {
         let mut ledger = RuntimeLedger::default();
         // The newest in any phase: one that is being created or taken down may use main's GIL and heap.
         let mut since = None;
-        while let Some((id, abandoned)) = self.newest_listed() {
+        loop {
+            let seen = self.changes.load(Ordering::Acquire);
+            let Some((id, abandoned)) = self.newest_listed() else { break };
             if let Some(slot) = abandoned {
                 retire::retire(self, slot);
                 continue;
@@ -77,9 +82,12 @@ impl<H: Host> Runtime<H> {
                 // Its creator or its ender is still at it: its turn comes.
                 let clock = self.host().clock();
                 let since = *since.get_or_insert_with(|| clock.now());
-                if patience.is_some_and(|patience| clock.between(since, clock.now()) >= patience) {
+                let left =
+                    patience.map(|patience| patience.saturating_sub(clock.between(since, clock.now())));
+                if left.is_some_and(|left| left.is_zero()) {
                     return Err(RuntimeError::StillActive);
                 }
+                self.host().park().park(self.changes_key(), &|| self.is_unchanged(seen), left);
                 self.host().relax();
                 continue;
             };
@@ -100,6 +108,25 @@ impl<H: Host> Runtime<H> {
         core::mem::forget(later);
         self.phase.finalized();
         Ok(ledger)
+    }
+
+    fn changes_key(&self) -> usize {
+        ptr::from_ref(&self.changes).addr()
+    }
+
+    fn is_unchanged(&self, seen: u32) -> bool {
+        self.changes.load(Ordering::Acquire) == seen
+    }
+
+    /// The creation or the end of an interpreter came to something, or an activation left it that was in the way: who
+    /// finalizes looks again.
+    pub(crate) fn moved_on(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+        // Pairs with the one behind the lock that a finalization takes before it waits: it is seen here, or sees the change.
+        fence(Ordering::SeqCst);
+        if self.phase() == RuntimePhase::Finalizing {
+            self.host().park().unpark(self.changes_key());
+        }
     }
 
     /// The newest interpreter in whatever phase, and its slot if the raw layer cleared it and left it at that.

@@ -43,6 +43,8 @@ pub struct Runtime<H: Host> {
     raw: H::Raw,
     phase: PhaseWord,
     registry: Lock<H::Lock, Registry>,
+    /// How often the creation or the end of an interpreter came to something: for who finalizes. Wraps.
+    changes: AtomicU32,
     observers: Observers,
     watchers: Watchers,
     transit: TransitAccount,
@@ -85,6 +87,7 @@ impl<H: Host> Runtime<H> {
                 raw,
                 phase: PhaseWord::new(),
                 registry: Lock::new(lock, Registry::new()),
+                changes: AtomicU32::new(0),
                 observers: Observers::new(),
                 watchers: Watchers::new(),
                 transit: TransitAccount::new(),

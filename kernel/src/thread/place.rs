@@ -149,9 +149,9 @@ impl<'rt, H: Host> Place<'rt, H> {
         self.rt.assert_unlocked();
         let undo = Undo(self);
         self.interpreter.gil().take(self.rt, self.thread, &self.interpreter.head);
+        self.came();
         self.admit_thread()?;
         mem::forget(undo);
-        self.came();
         if self.interpreter.head.word.is_finalizing() {
             self.drop_gil(Status::Detached);
             return Err(AttachError::Finalizing);

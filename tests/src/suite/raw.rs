@@ -8,9 +8,10 @@ use core::time::Duration;
 use std::thread;
 
 use archipelago_kernel::{
-    InterpreterId, Runtime,
+    Attached, InterpreterId, Runtime,
     config::{GilChoice, InterpreterConfig},
     error::{AttachError, ConfigError, CreateError, EndError, Error, ThreadError},
+    eval::PendingFailed,
     guest::{GuestTable, Step, Value},
     interpreter::{Phase, Whence},
     raw::{self, RawThreadState},
@@ -526,4 +527,31 @@ pub fn a_call_for_mains_thread_is_not_lost_on_another<H: TestHost>() {
     assert!(log.values().is_empty());
     pass();
     assert_eq!(log.values(), [1]);
+}
+
+/// Nothing bounds the code that takes an interpreter down, whatever the thread is in the middle of.
+///
+/// SPEC: L10, E6
+pub fn an_end_is_not_bound_by_what_is_around_it<H: TestHost>() {
+    fn spends<H: TestHost>(cx: &mut Attached<'_, H>, argument: usize) -> Result<(), PendingFailed> {
+        assert_eq!(cx.spend(100), Ok(()));
+        note(cx, argument)
+    }
+    let rt = H::started();
+    let log = Log::new();
+    rt.ensure(rt.main().unwrap(), |cx| {
+        let around = cx.with_fuel(10, |cx| {
+            cx.detach(|| unsafe {
+                let id = create(&rt, &InterpreterConfig::isolated());
+                let state = raw::thread_new(&rt, id).unwrap();
+                rt.interpreter(id).unwrap().port().unwrap().call(spends::<H>, log.argument(7)).unwrap();
+                raw::attach(&rt, state).unwrap();
+                assert!(raw::end_interpreter(&rt, state, None).unwrap().is_clean());
+            });
+            cx.spend(1)
+        });
+        assert_eq!((around.value, around.left), (Ok(()), 9), "it cost them nothing");
+    })
+    .unwrap();
+    assert_eq!(log.values(), [7]);
 }

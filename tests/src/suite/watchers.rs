@@ -9,6 +9,7 @@ use std::{
 use archipelago_kernel::{
     Runtime,
     config::{GilChoice, InterpreterConfig},
+    error::AttachError,
     interpreter::Whence,
     observe::{
         Event,
@@ -215,4 +216,23 @@ pub fn a_watcher_stays_and_has_one_place<H: TestHost>() {
         rt.finalize(None).unwrap();
         assert_eq!(second.told().len(), watch.told().len());
     }
+}
+
+/// Who had the GIL and may not be attached was there, and is told of.
+///
+/// SPEC: G5, C7
+pub fn who_is_refused_came_and_went<H: TestHost>() {
+    let rt = H::started();
+    let bound = InterpreterConfig::isolated().with_bound_to_thread(true);
+    let mut state = rt.create(&bound, None).unwrap();
+    state.attach(|_| ()).unwrap();
+    let watch = Watch::of(&rt);
+    let bound = state.interpreter();
+    let refused = || {
+        let mut other = rt.thread_state(bound).unwrap();
+        assert_eq!(other.attach(|_| ()), Err(AttachError::WrongThread));
+        other.id()
+    };
+    let other = thread::scope(|s| s.spawn(refused).join().unwrap());
+    assert_eq!(watch.told(), [(Attached, other), (Detached, other)]);
 }

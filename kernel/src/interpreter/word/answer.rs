@@ -20,7 +20,7 @@ pub(crate) enum Activate {
 pub(crate) enum Leave {
     /// Nobody waits for it.
     Quiet,
-    /// An ender may be waiting for the count to fall.
+    /// An ender may be waiting for the count to fall, or a finalization for one that was cleared.
     WakeEnder,
     /// The ender gave up and this was the last activation: the caller completes the end. The phase is
     /// CLEARING.

@@ -140,7 +140,7 @@ impl StateWord {
     pub(crate) fn leave(&self) -> Leave {
         let word = self.0.fetch_sub(ACTIVATION, Ordering::AcqRel) - ACTIVATION;
         match word & PHASE {
-            FINALIZING => Leave::WakeEnder,
+            FINALIZING | CLEARING => Leave::WakeEnder,
             DEFERRED if word & ACTIVATIONS == 0 => self.leave_last(word),
             _ => Leave::Quiet,
         }
