@@ -51,6 +51,8 @@ const INTERPRETERS: usize = 6;
 const THREADS: usize = 12;
 const FRAMES: usize = 8;
 const VISITORS: usize = 3;
+/// So many, with those that frames inherit.
+const SCOPES: usize = 6;
 /// Slots for pending calls in some of the interpreters.
 const CALLS_AT_MOST: u32 = 3;
 
@@ -462,9 +464,28 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
                 cx.call_out(|| self.outside());
                 self.model.take_back();
             }
+            Operation::Scope { fuel, within } => self.scoped(cx, fuel, within),
             _ => return false,
         }
         true
+    }
+
+    fn scoped(&mut self, cx: &mut Attached<'_, H>, fuel: Option<u8>, within: u8) {
+        let (_, thread) = self.here();
+        if self.model.scopes.len() >= SCOPES || fuel.is_none() && self.advance.is_none() {
+            return;
+        }
+        let units = fuel.map(u64::from);
+        self.model.open_scope(thread, units.is_none().then_some(within.into()), units);
+        if let Some(units) = units {
+            let real = cx.with_fuel(units, |cx| self.inside(cx));
+            let (scope, left) = self.model.close_scope();
+            assert_eq!((real.left, real.ran_out), (left, scope.ran_out));
+        } else {
+            let within = Duration::from_millis(within.into());
+            let real = cx.with_deadline(within, |cx| self.inside(cx)).expect("it can be told");
+            assert_eq!(real.expired, self.model.close_scope().0.passed);
+        }
     }
 
     fn on_objects<'i>(
@@ -584,7 +605,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
                 assert_eq!(cx.safepoint(), model);
             }
             Operation::Spend { units } => {
-                let model = self.model.spend(here, units.into());
+                let model = self.model.spend(thread, units.into());
                 assert_eq!(cx.spend(units.into()), model);
             }
             Operation::Fuel { units } => {
@@ -596,7 +617,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
                     return true;
                 }
                 interpreter.deadline = within.map(|within| self.model.now + u64::from(within));
-                self.model.threads[thread].deadline = false;
+                self.model.forget_deadline(thread);
                 let within = within.map(|within| Duration::from_millis(within.into()));
                 assert_eq!(cx.set_deadline(within), Ok(()));
             }
@@ -649,7 +670,7 @@ impl<'scope, H: Host> Driver<'scope, '_, H> {
         }
         let interpreter = &self.model.interpreters[here];
         assert_eq!(cx.usage(), interpreter.account.usage);
-        assert_eq!(cx.fuel(), interpreter.fuel);
+        assert_eq!(cx.fuel(), self.model.fuel(thread));
         assert_eq!(cx.memory_limits().hard, interpreter.config.memory_limit());
         true
     }

@@ -11,6 +11,7 @@ mod host;
 pub mod map;
 mod model;
 mod operation;
+mod scopes;
 mod sizes;
 mod teardown;
 mod visitor;

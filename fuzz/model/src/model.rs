@@ -16,6 +16,7 @@ use archipelago_kernel::{
 use crate::{
     account::Account,
     exits::Exit,
+    scopes::Scope,
     sizes::Sizes,
     witness::{NODES, Told, fails},
 };
@@ -113,6 +114,7 @@ pub struct Model {
     pub(crate) interpreters: Vec<Interpreter>,
     pub(crate) threads: Vec<Thread>,
     pub(crate) frames: Vec<Frame>,
+    pub(crate) scopes: Vec<Scope>,
     pub(crate) objects: Vec<Object>,
     pub(crate) names: Vec<Name>,
     pub(crate) queued: [bool; NODES],
@@ -132,6 +134,7 @@ impl Model {
             interpreters: Vec::new(),
             threads: Vec::new(),
             frames: Vec::new(),
+            scopes: Vec::new(),
             objects: Vec::new(),
             names: Vec::new(),
             queued: [false; NODES],
@@ -338,6 +341,9 @@ impl Model {
 
     fn open(&mut self, thread: Key) {
         let interpreter = self.threads[thread].interpreter;
+        if let Some(outer) = self.frames.last().map(|frame| frame.thread) {
+            self.inherit_scope(thread, outer);
+        }
         self.frames.push(Frame { interpreter, thread, attached: true, lent: false });
     }
 
@@ -390,6 +396,7 @@ impl Model {
 
     /// The innermost frame closes; the one below stays as it is.
     pub(crate) fn close_frame(&mut self) {
+        self.leave_scope();
         if let Some(frame) = self.frames.pop()
             && core::mem::take(&mut self.threads[frame.thread].owed)
         {
@@ -525,27 +532,15 @@ impl Model {
         if core::mem::take(&mut self.threads[thread].deadline) {
             return Err(Interrupt::Deadline);
         }
-        if core::mem::take(&mut self.threads[thread].dry) && self.interpreters[key].fuel == Some(0) {
+        if core::mem::take(&mut self.threads[thread].dry) && self.fuel(thread) == Some(0) {
             return Err(Interrupt::OutOfFuel);
         }
         Ok(())
     }
 
-    pub(crate) fn spend(&mut self, key: Key, units: u64) -> Result<(), Interrupt> {
-        let Some(left) = self.interpreters[key].fuel else { return Ok(()) };
-        self.interpreters[key].fuel = Some(left.saturating_sub(units));
-        if left >= units {
-            return Ok(());
-        }
-        for thread in self.threads.iter_mut().filter(|thread| thread.interpreter == key) {
-            thread.dry = true;
-        }
-        Err(Interrupt::OutOfFuel)
-    }
-
     /// Deadlines that passed are told to every thread state; how long until the next.
     pub(crate) fn tick(&mut self) -> Option<u64> {
-        let mut next = None;
+        let mut next = self.tick_scopes();
         for key in self.listed().collect::<Vec<_>>() {
             let Some(at) = self.interpreters[key].deadline else { continue };
             if at > self.now {
@@ -553,6 +548,7 @@ impl Model {
                 continue;
             }
             self.interpreters[key].deadline = None;
+            self.pass_around(key);
             self.interpreters[key].overdue = self.thread_count(key) == 0;
             for thread in self.threads.iter_mut().filter(|thread| thread.interpreter == key) {
                 thread.deadline = true;

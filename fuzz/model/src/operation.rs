@@ -120,6 +120,11 @@ pub enum Operation {
         interpreter: u8,
         node: u8,
     },
+    /// What follows, until it is left, has fuel of its own, or a deadline.
+    Scope {
+        fuel: Option<u8>,
+        within: u8,
+    },
     /// A call in a slot of the interpreter's.
     Call {
         interpreter: u8,
@@ -200,7 +205,7 @@ impl Operation {
             _ => Config::Isolated,
         };
         let some = |on: u8, value: u8| (on & 1 == 1).then_some(value);
-        match kind % 96 {
+        match kind % 100 {
             0 | 1 => O::Initialize { guest: a & 1 == 1 },
             2 => O::Finalize,
             3..=8 => O::Create { config, guest: a & 3 == 3, foreign: a & 12 == 12 },
@@ -250,7 +255,8 @@ impl Operation {
             89 | 90 => O::Unguard { guard: a },
             91 | 92 => O::EnsureBy { guard: b & 1 == 1, number: a },
             93 => O::Ticket { interpreter: a },
-            _ => O::Joined { ticket: a },
+            94 | 95 => O::Joined { ticket: a },
+            _ => O::Scope { fuel: some(b, a), within: c },
         }
     }
 }
