@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use archipelago_kernel::{
     Attached, ThreadState, config::InterpreterConfig, error::PendingError, eval::PendingFailed,
 };
-use archipelago_loom_tests::{Carry, Flag, LoomHost, LoomRuntime, as_handler, model, own_gil, port, second};
+use archipelago_loom_tests::{Carry, LoomHost, LoomRuntime, as_handler, model, own_gil, port, second};
 use loom::thread;
 
 use crate::pending::{call, count, counter, until_ran};
