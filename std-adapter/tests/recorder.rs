@@ -57,10 +57,14 @@ fn what_is_not_over_lasts_until_the_look() {
             theirs.ensure(id, |_| ()).unwrap();
         });
         told.recv().unwrap();
-        while runtime.interpreter(id).unwrap().gil().unwrap().waiters == 0 {
+        // It is told after it is counted.
+        let timeline = loop {
+            let timeline = recorder.timeline();
+            if timeline.spans().iter().any(|span| span.activity == Activity::Waits) {
+                break timeline;
+            }
             thread::yield_now();
-        }
-        let timeline = recorder.timeline();
+        };
         let last: Vec<_> = timeline.spans().iter().filter(|span| span.to == timeline.length()).collect();
         assert!(last.iter().any(|span| span.activity == Activity::Waits), "{timeline:?}");
         assert!(last.iter().any(|span| span.of.thread == cx.thread_id() && span.activity == Activity::Holds));
