@@ -73,10 +73,17 @@ test_() {
     cargo test --workspace --no-fail-fast
 }
 
+# Groups of models that are explored at a bound of 3 within a few seconds each, and in a minute all together.
+DEEPER=(announce:: deadline:: end:: exits:: guards:: limits:: objects:: panics:: ports:: registry:: reset:: threads::)
+
 loom() {
     say "loom"
-    RUSTFLAGS="--cfg archipelago_loom" LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-2}" \
-        cargo test --release -p archipelago-loom-tests --target-dir target/loom
+    models() { # bound, models
+        LOOM_MAX_PREEMPTIONS=$1 RUSTFLAGS="--cfg archipelago_loom" \
+            cargo test --release -p archipelago-loom-tests --target-dir target/loom "${@:2}"
+    }
+    models "${LOOM_MAX_PREEMPTIONS:-2}"
+    [ -n "${LOOM_MAX_PREEMPTIONS:-}" ] || models 3 --test models -- "${DEEPER[@]}"
 }
 
 # A hundred schedules of each kind take seconds, building Shuttle half a minute.
