@@ -15,7 +15,7 @@ mod lock_api_05;
 mod spin;
 
 #[cfg(feature = "critical-section")]
-pub use self::critical_section::{CsGil, CsLock};
+pub use self::critical_section::{CsGil, CsLock, CsTicketGil, Relax, Spinning};
 #[cfg(feature = "lock-api-04")]
 pub use self::lock_api_04::FromLockApi04;
 #[cfg(feature = "lock-api-05")]

@@ -5,15 +5,30 @@ use std::thread;
 
 use archipelago_kernel::host::{RawGil, RawLock};
 use archipelago_lock_suite::{AsGil, AsLock, tier};
-use archipelago_locks::{CsGil, CsLock};
+use archipelago_locks::{CsGil, CsLock, Relax};
+
+/// With more threads than cores the next ticket often belongs to a thread that does not run.
+struct Yields;
+
+impl Relax for Yields {
+    fn relax() {
+        thread::yield_now();
+    }
+}
+
+type CsTicketGil = archipelago_locks::CsTicketGil<Yields>;
 
 // `CsLock` has no tier `other_thread`: there the other thread waits for the section.
 tier!(as_lock: AsLock<CsLock>; basic);
 tier!(as_gil: AsGil<CsGil>; basic);
 tier!(as_gil_elsewhere: AsGil<CsGil>; other_thread);
+tier!(ticket_as_gil: AsGil<CsTicketGil>; basic);
+tier!(ticket_as_gil_elsewhere: AsGil<CsTicketGil>; other_thread);
+tier!(ticket_fair: CsTicketGil; fair);
 
 static LOCK: CsLock = CsLock::new_const();
 static GIL: CsGil = CsGil::new_const();
+static TICKETS: archipelago_locks::CsTicketGil = archipelago_locks::CsTicketGil::new_const();
 
 #[test]
 fn statics_are_free() {
@@ -21,6 +36,19 @@ fn statics_are_free() {
     // SAFETY: acquired above.
     unsafe { LOCK.unlock(held) };
     assert!(GIL.try_lock().is_some());
+    assert!(TICKETS.try_lock().is_some());
+}
+
+#[test]
+fn tickets_wrap() {
+    let gil = CsTicketGil::new();
+    for _ in 0..(1 << 16) + 2 {
+        gil.lock();
+        assert!(gil.try_lock().is_none());
+        // SAFETY: acquired above.
+        unsafe { gil.unlock(()) };
+    }
+    assert!(gil.try_lock().is_some());
 }
 
 #[test]

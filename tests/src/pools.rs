@@ -8,13 +8,17 @@ use std::{
 };
 
 use archipelago_alloc_pool::{A512, A4096, Pool, PoolRaw};
-use archipelago_kernel::host::{Exhausted, RawAlloc};
+use archipelago_alloc_slab::SmallHeap;
+use archipelago_kernel::{
+    gil::Steps,
+    host::{Exhausted, RawAlloc},
+};
 use archipelago_locks::SpinLock;
 
-use crate::{Machine, YieldingCore};
+use crate::{Machine, Scanned, YieldingCore};
 
-/// The machine with pools.
-pub type PoolHost = Machine<LeasedPools>;
+/// The machine with pools. Who was asked for a GIL gives way at the third safepoint.
+pub type PoolHost = Machine<LeasedPools, Scanned<SmallHeap>, Steps<3>>;
 
 /// Small tables and thread states; pages of `SmallHeap`; interpreters; large objects and tables.
 type Pools = (

@@ -148,6 +148,7 @@ conformance! {
         one_thread_at_a_time_runs_all_that_share
         own_gils_run_at_the_same_time
         a_waiter_gets_it_at_a_safepoint
+        who_was_asked_gives_way_after_so_many_safepoints
         a_holder_that_was_asked_does_not_retake_it_first
         the_default_interval_and_its_setting
         who_holds_and_who_waits_can_be_seen

@@ -34,7 +34,7 @@ impl<H: Host> Attached<'_, H> {
         if self.thread().breaker.take(STOP) != 0 {
             self.pause();
         }
-        if self.thread().breaker.take(DROP_GIL) != 0 {
+        if self.is_asked() && self.thread().breaker.take(DROP_GIL) != 0 {
             let place = self.place();
             // SAFETY: [T1] the token proves that this thread holds the GIL through its place.
             let held =
@@ -74,6 +74,11 @@ impl<H: Host> Attached<'_, H> {
             return Err(Interrupt::OutOfFuel);
         }
         Ok(())
+    }
+
+    /// Whether somebody asked for the GIL, and its time has come.
+    fn is_asked(&self) -> bool {
+        self.thread().breaker.bits() & DROP_GIL != 0 && self.slot().gil().is_due()
     }
 
     /// Tells the guest that the limit is near. Afterwards it is told again when the limit is near again, or nearer.

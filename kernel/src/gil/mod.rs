@@ -14,7 +14,7 @@ mod wait;
 
 pub use held::{HeldTime, Meter, Unmetered};
 pub(crate) use held::{HeldTimeOf, counter::Counter};
-pub use policy::{Blocking, GilPolicy, Interval, Metered};
+pub use policy::{Blocking, GilPolicy, Interval, Metered, Steps};
 
 use core::{ptr, time::Duration};
 
@@ -67,7 +67,8 @@ pub(crate) struct Gil<H: Host> {
     last: Cell<*const ThreadSlot>,
     interval_us: AtomicU32,
     /// How long computing threads may still be interrupted for those who come for a short run, in microseconds: rule 4 in
-    /// `wait.rs`. Written by the holder.
+    /// `wait.rs`. Where everybody asks at once there is no credit, and it counts the safepoints since the holder was asked. Written
+    /// by the holder.
     credit_us: tally::AtomicU32,
     /// When the owner of so many switches (their low bits) got the GIL, where a clock was read then: at the end of a wait.
     /// Another number means that it is not known. Holder only.
@@ -152,7 +153,27 @@ impl<H: Host> Gil<H> {
     #[inline]
     fn install(&self, held: <H::Gil as RawGil>::Held, me: &ThreadSlot, interpreter: &InterpreterHead) {
         self.held.set(Some(held));
+        self.begin_steps();
         self.publish(me, interpreter);
+    }
+
+    /// From here on safepoints are counted anew, where they are.
+    #[inline]
+    fn begin_steps(&self) {
+        if H::GilPolicy::STEPS > 1 {
+            self.credit_us.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the holder, which was asked, gives way at this safepoint. Holder only.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        if H::GilPolicy::STEPS <= 1 {
+            return true;
+        }
+        let steps = self.credit_us.load(Ordering::Relaxed).saturating_add(1);
+        self.credit_us.store(steps, Ordering::Relaxed);
+        steps >= H::GilPolicy::STEPS
     }
 
     #[inline]

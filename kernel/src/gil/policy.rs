@@ -20,6 +20,10 @@ pub unsafe trait GilPolicy<G: RawGil>: 'static {
     /// After `hand_over` the lock belongs to a waiter that was blocked, even before that thread runs.
     const DIRECT: bool = false;
 
+    /// A holder that was asked gives way at so many safepoints after that, by the count of safepoints: for policies that ask
+    /// once, with no clock to wait by.
+    const STEPS: u32 = 1;
+
     /// What is kept of the time that the GIL is held: [`Unmetered`], unless the policy is [`Metered`].
     type HeldTime: HeldTime;
 
@@ -52,6 +56,30 @@ unsafe impl<G: RawGil> GilPolicy<G> for Blocking {
     unsafe fn hand_over(gil: &G, held: G::Held) {
         // SAFETY: passed on from the caller.
         unsafe { gil.unlock(held) }
+    }
+}
+
+/// As [`Blocking`], but who was asked gives way at its `N`-th safepoint from then on: a switch interval for hosts that have no
+/// clock to measure one by (SPEC G3). A detach gives way at once, as ever. `Steps<1>` is `Blocking`.
+///
+/// With a GIL that serves in the order of arrival, who waits behind `n` others has it after `n + 1` times `N` safepoints. Each
+/// of the `N` takes the longer way through a safepoint, for the request stays.
+#[derive(Debug, Clone, Copy)]
+pub struct Steps<const N: u32>;
+
+// SAFETY: as for `Blocking`.
+unsafe impl<G: RawGil, const N: u32> GilPolicy<G> for Steps<N> {
+    const ASKS_ONCE: bool = true;
+    const STEPS: u32 = N;
+    type HeldTime = Unmetered;
+
+    fn wait(gil: &G, next: &mut dyn FnMut() -> Duration) -> G::Held {
+        Blocking::wait(gil, next)
+    }
+
+    unsafe fn hand_over(gil: &G, held: G::Held) {
+        // SAFETY: passed on from the caller.
+        unsafe { Blocking::hand_over(gil, held) }
     }
 }
 
@@ -88,6 +116,7 @@ pub struct Metered<P>(PhantomData<fn() -> P>);
 unsafe impl<G: RawGil, P: GilPolicy<G>> GilPolicy<G> for Metered<P> {
     const ASKS_ONCE: bool = P::ASKS_ONCE;
     const DIRECT: bool = P::DIRECT;
+    const STEPS: u32 = P::STEPS;
     type HeldTime = Meter;
 
     fn wait(gil: &G, next: &mut dyn FnMut() -> Duration) -> G::Held {

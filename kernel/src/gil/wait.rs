@@ -22,6 +22,9 @@
 //! time, and `I` once; one that was no short run, what it took, and then the credit is gone until somebody waited for a whole
 //! `I`. The clock is read by those who waited or were asked, and nothing of all this is on the way of a thread that does not
 //! wait but one look at [`ASKED`] when it lets go.
+//!
+//! Where everybody asks at once, rules 1 and 4 are for nothing: under [`Steps`](crate::gil::Steps) the holder counts safepoints instead, from the first
+//! at which it finds itself asked. A lock that keeps places then serves the n-th in its queue within n + 1 times so many.
 #![allow(unsafe_code)]
 
 use core::time::Duration;
@@ -188,6 +191,7 @@ impl<H: Host> Gil<H> {
             return None;
         }
         let early = !self.turn();
+        self.begin_steps();
         if self.waiters.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -204,7 +208,9 @@ impl<H: Host> Gil<H> {
         if let Some((clock, gave)) = clock.zip(gave) {
             let back = self.since().unwrap_or_else(|| clock.now());
             self.set_since(back);
-            self.settle(held.unwrap_or_default(), early, clock.between(gave, back));
+            if !H::GilPolicy::ASKS_ONCE {
+                self.settle(held.unwrap_or_default(), early, clock.between(gave, back));
+            }
         }
         self.tell(rt, me, interpreter, GilChange::Attached);
         held

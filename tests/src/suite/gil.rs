@@ -7,7 +7,10 @@ use core::{
 use std::{sync::Barrier, thread};
 
 use archipelago_kernel::{
-    InterpreterId, Runtime, config::InterpreterConfig, error::EndError, gil::DEFAULT_SWITCH_INTERVAL,
+    InterpreterId, Runtime,
+    config::InterpreterConfig,
+    error::EndError,
+    gil::{DEFAULT_SWITCH_INTERVAL, GilPolicy},
     thread::Current,
 };
 
@@ -379,4 +382,40 @@ pub fn the_gil_of_main_outlives_those_that_share_it<H: TestHost>() {
         }
         stop.store(true, Ordering::Relaxed);
     });
+}
+
+/// Where safepoints are counted it gives way at none before the last of them, and at that one.
+///
+/// SPEC: G3
+pub fn who_was_asked_gives_way_after_so_many_safepoints<H: TestHost>() {
+    let steps = <H::GilPolicy as GilPolicy<H::Gil>>::STEPS as usize;
+    let rt = H::started();
+    for config in presets() {
+        let mut state = rt.create(&config, None).unwrap();
+        let id = state.interpreter();
+        for _ in 0..3 {
+            let came = AtomicBool::new(false);
+            thread::scope(|s| {
+                state
+                    .attach(|cx| {
+                        s.spawn(|| {
+                            rt.thread_state(id)
+                                .unwrap()
+                                .attach(|_| came.store(true, Ordering::Relaxed))
+                                .unwrap();
+                        });
+                        let gil = || rt.interpreter(id).unwrap().gil().unwrap();
+                        until("it waits", || gil().waiters == 1);
+                        let mut made = 0;
+                        until("it came", || {
+                            assert_eq!(cx.safepoint(), Ok(()));
+                            made += 1;
+                            came.load(Ordering::Relaxed)
+                        });
+                        assert!(made >= steps, "{made} safepoints");
+                    })
+                    .unwrap();
+            });
+        }
+    }
 }
