@@ -10,7 +10,9 @@ mod error;
 #[cfg(unix)]
 mod exec;
 mod gil;
+mod guard;
 mod host;
+mod owner;
 mod park;
 mod parking;
 pub mod recorder;
@@ -33,6 +35,7 @@ pub use archipelago_kernel::{
 pub use clock::StdClock;
 pub use error::{Error, JoinError, Payload};
 pub use gil::ParkingGil;
+pub use guard::OwnedGuard;
 pub use host::{OnStd, StdHost, StdHostOf};
 pub use park::StdPark;
 pub use recorder::Recorder;

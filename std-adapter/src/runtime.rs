@@ -6,23 +6,20 @@ use std::{io, sync::Arc};
 use archipelago_alloc_system::SystemRaw;
 use archipelago_kernel::{self as kernel, guest::GuestTable, host::RawLock};
 
-use crate::{Error, OnStd, StdHost};
+use crate::{Error, OnStd, StdHost, owner::Owner};
 
-/// A running runtime. It is finalized when the last clone and the last thread it started are gone.
+/// A running runtime. It ends when the last clone is dropped.
+///
+/// That drop waits for the threads that are no daemons, as the end of a process does; then it finalizes. Daemons are told, and
+/// have a second to look; guards that are held have that second too. What is left after it, and where a callback registers others for ever, is left alone: it goes with the
+/// last thread that is still inside or the last guard, and is never pulled from under anybody. Who wants another limit, or the ledger,
+/// calls [`finalize`](kernel::Runtime::finalize) first. Where the last clone is dropped inside an interpreter, or by one
+/// of the threads that are to be waited for, that thread cannot wait; another one does it then, and the drop returns at once.
 pub struct Runtime<H: OnStd = StdHost>(Arc<Owner<H>>);
 
 impl<H: OnStd> Clone for Runtime<H> {
     fn clone(&self) -> Self {
         Runtime(Arc::clone(&self.0))
-    }
-}
-
-/// Stops the timer before the kernel's runtime goes.
-struct Owner<H: OnStd>(Arc<kernel::Runtime<H>>);
-
-impl<H: OnStd> Drop for Owner<H> {
-    fn drop(&mut self) {
-        self.0.host().std().timer().stop();
     }
 }
 
@@ -54,13 +51,17 @@ impl<H: OnStd> Runtime<H> {
         let runtime = Arc::new(kernel::Runtime::new(H::default(), SystemRaw, RawLock::new()));
         let watched = Arc::downgrade(&runtime);
         runtime.host().std().timer().watch(watched);
-        let runtime = Runtime(Arc::new(Owner(runtime)));
+        let runtime = Runtime(Arc::new(Owner::new(runtime)));
         let _main = runtime.initialize(guest)?;
         Ok(runtime)
     }
 
     pub(crate) fn kernel(&self) -> &Arc<kernel::Runtime<H>> {
-        &self.0.0
+        self.0.kernel()
+    }
+
+    pub(crate) fn owner(&self) -> &Owner<H> {
+        &self.0
     }
 
     /// Starts the thread that watches deadlines, which otherwise the first deadline starts: who depends on deadlines
@@ -84,6 +85,6 @@ impl<H: OnStd> Deref for Runtime<H> {
     type Target = kernel::Runtime<H>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0.0
+        self.kernel()
     }
 }

@@ -1,10 +1,13 @@
 //! Threads into interpreters (SPEC H3).
 
-use std::{sync::mpsc, thread};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use archipelago_kernel::{self as kernel, Attached, InterpreterId, config::Act, error::AttachError};
 
-use crate::{Error, JoinError, OnStd, Runtime};
+use crate::{Error, JoinError, OnStd, Runtime, owner::Joined};
 
 /// A thread that runs in an interpreter.
 pub struct JoinHandle<R> {
@@ -66,9 +69,14 @@ impl<H: OnStd> Runtime<H> {
         f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R + Send + 'static,
     ) -> Result<JoinHandle<R>, Error> {
         self.interpreter(interpreter)?.permit(act)?;
-        let runtime = self.clone();
+        // Not a handle, which would keep the runtime from ending.
+        let runtime = Arc::clone(self.kernel());
+        let joined = (act != Act::DaemonThread).then(|| self.owner().joined());
         let (told, waits) = mpsc::sync_channel(1);
         let body = move || {
+            // Before the ticket, so that it is gone after it.
+            let joined = joined;
+            joined.iter().for_each(Joined::begin);
             // Before the caller goes on, so that no end that it begins comes first.
             let ticket = match act {
                 Act::DaemonThread => Ok(None),

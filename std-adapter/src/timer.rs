@@ -43,7 +43,7 @@ struct State {
 impl State {
     /// Starts the thread, if it is not there, and notes whether it could.
     fn start(&mut self, builder: thread::Builder) -> io::Result<()> {
-        if self.thread.is_some() {
+        if self.thread.is_some() || self.stop {
             return Ok(());
         }
         let runtime = self.runtime.clone();

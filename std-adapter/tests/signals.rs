@@ -6,7 +6,7 @@ use std::{
     env,
     io::ErrorKind,
     process::Command,
-    sync::Mutex,
+    sync::{Mutex, mpsc::channel},
     thread::{self, ThreadId},
 };
 
@@ -64,7 +64,16 @@ fn a_signal_on_any_thread_is_handled_by_mains() {
         .unwrap();
     // Others compute meanwhile, in main and elsewhere.
     let sub = runtime.create(&InterpreterConfig::isolated().with_allow_daemon_threads(true), None).unwrap();
-    let compute = |id| runtime.spawn_daemon(id, |cx| while cx.safepoint().is_ok() {}).unwrap();
+    let compute = |id| {
+        let (inside, is_inside) = channel();
+        let body = move |cx: &mut Attached<'_>| {
+            inside.send(()).unwrap();
+            while cx.safepoint().is_ok() {}
+        };
+        let daemon = runtime.spawn_daemon(id, body).unwrap();
+        is_inside.recv().unwrap();
+        daemon
+    };
     let others = [compute(main), compute(main), compute(sub.interpreter())];
     runtime
         .ensure(main, |cx| {

@@ -1,7 +1,6 @@
 //! The std adapter: threads into interpreters, and its timer.
 
 use core::time::Duration;
-use std::sync::mpsc::channel;
 
 use archipelago::{Error, InterpreterConfig, JoinError, Runtime};
 use archipelago_kernel::{
@@ -139,26 +138,6 @@ fn a_panic_is_the_joiners() {
     assert_eq!(runtime.spawn(id, |cx| cx.id()).unwrap().join().unwrap(), id);
 }
 
-/// SPEC: H3, R2
-#[test]
-fn the_runtime_lives_as_long_as_its_threads() {
-    let (go_on, report) = {
-        let runtime = Runtime::new().unwrap();
-        let id = runtime.create(&InterpreterConfig::isolated(), None).unwrap().interpreter();
-        let (go_on, gone) = channel::<()>();
-        let (reporter, report) = channel();
-        let worker = runtime.spawn(id, move |cx| {
-            // Until the last clone outside is gone.
-            cx.detach(|| gone.recv().unwrap());
-            reporter.send(cx.alloc_plain(1u8).is_ok()).unwrap();
-        });
-        drop(worker.unwrap());
-        (go_on, report)
-    };
-    go_on.send(()).unwrap();
-    assert!(report.recv().unwrap(), "its interpreter is as it was");
-}
-
 /// SPEC: E5
 #[test]
 fn deadlines_pass_by_themselves() {
@@ -183,4 +162,21 @@ fn deadlines_pass_by_themselves() {
             .unwrap();
     }
     assert_eq!(other.attach(|cx| cx.safepoint()), Ok(Ok(())));
+}
+
+/// SPEC: L10
+#[test]
+fn a_guard_goes_to_another_thread() {
+    let runtime = Runtime::new().unwrap();
+    let id = runtime.create(&InterpreterConfig::isolated(), None).unwrap().interpreter();
+    let (guard, second) = (runtime.guard(id).unwrap(), runtime.guard(id).unwrap());
+    let thread = std::thread::spawn(move || {
+        let answer = guard.ensure(|cx| *cx.alloc_plain(7u8).unwrap().get(cx));
+        assert_eq!((guard.get().view().id(), guard.id()), (id, id));
+        answer
+    });
+    assert_eq!(thread.join().unwrap(), Ok(7));
+    assert_eq!(runtime.end(id, Some(Duration::ZERO)), Err(EndError::StillGuarded));
+    drop(second);
+    assert!(runtime.end(id, None).unwrap().is_clean());
 }
