@@ -19,7 +19,7 @@ errors! {
         UnknownGil = 0x0103 => "config: gil has a value without meaning: use default (0), shared (1) or own (2)",
         /// A memory limit, soft or hard, is below what the interpreter itself takes:
         /// [`Runtime::INTERPRETER_BYTES`](crate::runtime::Runtime::INTERPRETER_BYTES).
-        LimitBelowFootprint = 0x0104 => "config: a memory limit is below what an interpreter takes before it runs anything (Runtime::INTERPRETER_BYTES): raise it",
+        LimitBelowFootprint = 0x0104 => "config: a memory limit, hard or soft, is below what an interpreter takes before it runs anything (kernel::Runtime::INTERPRETER_BYTES, and what its guest takes to start): raise it",
         /// No setting has this name.
         UnknownField = 0x0105 => "config: no setting has this name: see InterpreterConfig for the names",
         /// The setting wants a value of another type.
@@ -31,7 +31,7 @@ errors! {
         /// A shared GIL has its owner's switch interval.
         IntervalOfSharedGil = 0x0109 => "config: switch_interval is set but the GIL is shared, and its interval is main's: set it there, or use an own GIL",
         /// The switch interval or the deadline is longer than the host's clock can tell.
-        DurationTooLong = 0x0108 => "config: a duration is longer than the host's clock can tell: see Clock::MAX",
+        DurationTooLong = 0x0108 => "config: a duration is longer than the host's clock can tell, or the host has no clock: see Clock::MAX",
     }
 }
 

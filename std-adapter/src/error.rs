@@ -95,6 +95,13 @@ impl From<archipelago_kernel::memory::AllocError> for Error {
     }
 }
 
+/// What could not be stored is dropped.
+impl<T> From<(T, archipelago_kernel::memory::AllocError)> for Error {
+    fn from((_, error): (T, archipelago_kernel::memory::AllocError)) -> Self {
+        error.into()
+    }
+}
+
 impl From<archipelago_kernel::memory::LimitError> for Error {
     fn from(error: archipelago_kernel::memory::LimitError) -> Self {
         Error::Kernel(error.into())

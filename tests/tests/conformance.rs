@@ -234,6 +234,7 @@ conformance! {
         limits_are_settings
         limits_change_but_never_below_what_is_live
         near_the_limit_the_guest_is_told
+        a_guest_whose_state_is_lent_is_told_afterwards
         a_failed_request_takes_no_notice_away
         a_notice_is_not_lost
         the_hard_limit_holds_to_the_end

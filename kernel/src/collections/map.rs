@@ -28,7 +28,8 @@ type Found<K, V> = (NonNull<Table<K, V>>, usize, *mut (K, V));
 /// Keys and values in the heap of interpreter `'i`, in no order, with one owner.
 ///
 /// Keys are `Hash` and `Eq`, or [`Text`](crate::collections::Text), or what implements [`Lookup`]. Dropping a map defers:
-/// keys and values are dropped at the next safepoint, under the token.
+/// keys and values are dropped at the next safepoint, under the token. Its hash is no defence against keys that are chosen to
+/// collide.
 pub struct Map<'i, K, V> {
     table: Option<NonNull<Table<K, V>>>,
     brand: Brand<'i>,

@@ -83,7 +83,8 @@ impl<H: Host> Attached<'_, H> {
     }
 
     /// Runs `f` with at most `units` of fuel (SPEC E6): less where less is left around it. What it spends is spent
-    /// around it too, by what it enters meanwhile on this OS thread also. Where it returns, what is around it holds
+    /// around it too: of the fuel of this interpreter, and of every `with_fuel` around. What it enters meanwhile on this OS
+    /// thread spends of its own interpreter's fuel, and of every `with_fuel` around; not of the fuel of this interpreter. Where it returns, what is around it holds
     /// again; if that is used up as well, a safepoint says so, whatever became of the error inside.
     ///
     /// `u64::MAX` is no limit. A guest that yields inside `f` and is resumed later has left it: give such a run the

@@ -51,7 +51,8 @@ impl<H: Host> Attached<'_, H> {
         if breaker.bits() & OWED != 0 {
             self.settle();
         }
-        if self.thread().breaker.take(COLLECT) != 0 {
+        // A guest whose state is lent could free nothing: it is told when it has it again.
+        if !self.is_guest_lent() && self.thread().breaker.take(COLLECT) != 0 {
             self.tell_memory_low();
         }
         if self.thread().breaker.take(SIGNALS) != 0 {

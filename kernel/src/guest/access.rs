@@ -38,6 +38,11 @@ impl<'i, H: Host> Attached<'i, H> {
         self.guest_table().is_ok_and(|table| (table.type_id)() == TypeId::of::<G>())
     }
 
+    /// Whether a `with_guest` has the guest's state.
+    pub(crate) fn is_guest_lent(&self) -> bool {
+        self.slot().guest_table.get().is_some() && self.slot().guest.get().is_null()
+    }
+
     fn state_of<G: Guest<H>>(&self) -> Result<NonNull<()>, GuestError> {
         let table = self.guest_table()?;
         if (table.type_id)() != TypeId::of::<G>() {
@@ -74,7 +79,7 @@ impl<'i, H: Host> Attached<'i, H> {
     /// Runs `f` with state and thread data of guest `G` and with the token beside them: what lies in the state may grow.
     ///
     /// Meanwhile they are lent: whoever asks for them in this interpreter, also on another thread where `f` detaches, gets an
-    /// error; so does what the guest does at a safepoint in `f`.
+    /// error. That memory is low the guest is told afterwards.
     ///
     /// # Errors
     /// As of [`guest`](Self::guest).

@@ -21,7 +21,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Whether the program gave everything back itself.
+    /// Whether the program gave everything back itself. Callbacks that failed do not matter here.
     pub fn is_clean(&self) -> bool {
         let none = |usage: DomainUsage| usage.bytes == 0 && usage.blocks == 0;
         self.objects == 0

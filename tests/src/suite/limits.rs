@@ -274,6 +274,35 @@ pub fn near_the_limit_the_guest_is_told<H: TestHost>() {
     }
 }
 
+/// SPEC: M6, P1
+pub fn a_guest_whose_state_is_lent_is_told_afterwards<H: TestHost>() {
+    let rt = H::started();
+    for preset in strategies::<H>() {
+        let mut state = rt.create(&preset, Some(GuestTable::of::<Idle<Watcher>>())).unwrap();
+        TOLD.set(0);
+        state
+            .attach(|cx| {
+                cx.guest::<Idle<Watcher>>().unwrap();
+                let limit = cx.usage().bytes() + 8000;
+                cx.set_memory_limits(MemoryLimits::none().with_soft(Some(limit))).unwrap();
+                let left = cx.available();
+                let lent = cx.with_guest::<Idle<Watcher>, _>(|_, cx| {
+                    let block = cx.allocate(Domain::Mem, layout(left)).unwrap();
+                    for _ in 0..2 {
+                        assert_eq!((cx.safepoint(), TOLD.get()), (Ok(()), 0), "it could free nothing");
+                    }
+                    block
+                });
+                assert_eq!((cx.safepoint(), TOLD.get()), (Ok(()), 1));
+                assert_eq!((cx.safepoint(), TOLD.get()), (Ok(()), 1), "once");
+                // SAFETY: live, with this domain and layout.
+                unsafe { cx.deallocate(Domain::Mem, lent.unwrap(), layout(left)) };
+            })
+            .unwrap();
+        assert!(rt.end(state.interpreter(), None).unwrap().is_clean());
+    }
+}
+
 /// A request that is allowed and then fails elsewhere says nothing of the limit, and leaves the notice to the next.
 ///
 /// SPEC: M6, V4
