@@ -1,9 +1,12 @@
 //! Group d: the registry.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use archipelago_kernel::{
     config::InterpreterConfig,
     error::{LookupError, ThreadError},
     interpreter::InterpreterId,
+    observe::{Event, Observer, ObserverNode, Veto},
 };
 use archipelago_loom_tests::{LoomRuntime, model, own_gil, shared_gil};
 use loom::thread;
@@ -128,5 +131,39 @@ fn growth_against_end() {
         thread.join().unwrap();
         assert_eq!((rt.id(new.number()), rt.id(first.number())), (Ok(new), Err(LookupError::NotFound)));
         assert_eq!(rt.count(), Ok(16));
+    });
+}
+
+/// Told of each change of a GIL, counted.
+struct Counts(std::sync::atomic::AtomicUsize);
+
+impl Observer for Counts {
+    fn event(&self, _: &Event<'_>) -> Result<(), Veto> {
+        self.0.fetch_add(1, Relaxed);
+        Ok(())
+    }
+}
+
+/// A watcher: what it counted, and its node. They live for ever, as watchers do.
+fn watcher() -> (&'static Counts, &'static ObserverNode) {
+    let counts: &'static Counts = Box::leak(Box::new(Counts(Default::default())));
+    (counts, Box::leak(Box::new(ObserverNode::new(counts))))
+}
+
+/// Model 7: of two that begin to watch at the same time none is lost, and who attaches meanwhile tells whole nodes.
+#[test]
+fn two_watchers_against_a_telling() {
+    model("registry::two_watchers_against_a_telling", |rt| {
+        let mut main = rt.thread_state(rt.initialize(None).unwrap().main()).unwrap();
+        let ((first, node), (second, other)) = (watcher(), watcher());
+        let thread = thread::spawn(move || assert!(rt.watch(node)));
+        assert!(rt.watch(other));
+        main.attach(|_| ()).unwrap();
+        assert_eq!(second.0.load(Relaxed), 2, "it came and went");
+        thread.join().unwrap();
+        let before = [first, second].map(|counts| counts.0.load(Relaxed));
+        main.attach(|_| ()).unwrap();
+        assert_eq!([first, second].map(|counts| counts.0.load(Relaxed)), before.map(|before| before + 2));
+        assert!(!rt.watch(node), "it is in the list already");
     });
 }

@@ -9,7 +9,7 @@ use archipelago_kernel::{
     interpreter::ExitFailed,
 };
 use archipelago_loom_tests::{
-    Carry, Guarded, LoomHost, bumps_once, is_gone, model, own_gil, passes_by, second, timed_model,
+    Carry, Guarded, LoomHost, bumps_once, is_gone, model, own_gil, passes_by, second, shared_gil, timed_model,
 };
 use loom::{
     sync::{
@@ -277,5 +277,33 @@ fn stop_against_new_thread_state() {
         .unwrap();
         thread.join().unwrap();
         assert_eq!(number.get(), 3);
+    });
+}
+
+/// Model 15: inside a stop, entering by a thread state whose interpreter ends meanwhile, and whose slot gets its next one: it
+/// comes in or is told why not, and keeps nobody from anything.
+#[test]
+fn stale_enter_inside_a_stop() {
+    model("world::stale_enter_inside_a_stop", |rt| {
+        let mut main = rt.thread_state(rt.initialize(None).unwrap().main()).unwrap();
+        let state = shared_gil(rt);
+        let (mut other, id) = (second(&state).take(), state.interpreter());
+        drop(state);
+        let thread = thread::spawn(move || {
+            rt.end(id, None).unwrap();
+            let next = own_gil(rt).interpreter();
+            assert!(rt.end(next, Some(Duration::ZERO)).is_ok(), "nobody counts itself in there by mistake");
+        });
+        main.attach(|cx| {
+            cx.stop(|cx| match cx.enter(&mut other, |cx| cx.id()) {
+                Ok(inside) => assert_eq!(inside, id),
+                Err(error) => {
+                    assert!(matches!(error, AttachError::Finalizing | AttachError::Ended), "{error}")
+                }
+            })
+        })
+        .unwrap();
+        thread.join().unwrap();
+        assert!(is_gone(rt, id));
     });
 }
