@@ -26,7 +26,8 @@ pub struct StdHost {
 }
 
 impl StdHost {
-    /// A host whose deadlines are watched once a timer is [attached](crate::Runtime).
+    /// A host for a [`kernel::Runtime`](archipelago_kernel::Runtime) of one's own. Only a [`Runtime`](crate::Runtime) has a
+    /// thread that watches deadlines: without it the interpreter has to [`poll`](archipelago_kernel::Attached::poll).
     pub const fn new() -> Self {
         StdHost { timer: Timer::new(), clock: StdClock, park: StdPark }
     }

@@ -16,7 +16,8 @@ pub struct JoinHandle<R> {
 }
 
 impl<R> JoinHandle<R> {
-    /// Waits for the thread. Called while attached, do it inside `detach`.
+    /// Waits for the thread. Where this thread is attached, do it inside `detach`: a thread that wants the GIL this one holds
+    /// is waited for in vain. So is one that others are stopped for.
     ///
     /// # Errors
     /// Its panic, or that the interpreter ended before it could attach.
