@@ -3,7 +3,7 @@
 use std::{env, process::ExitCode};
 
 use archipelago::{GilChoice, InterpreterConfig, Runtime, ThreadState};
-use archipelago_bench::{Trouble, ops};
+use archipelago_bench::{Trouble, figures::swap::swapping, ops};
 
 const USAGE: &str = "usage: counts --list | counts OPERATION COUNT";
 
@@ -16,6 +16,9 @@ const NAMES: &[&str] = &[
     "enter-same",
     "enter-shared",
     "enter-own",
+    "swap-same",
+    "swap-shared",
+    "swap-own",
     "thread-state",
     "guard",
     "guard-labelled",
@@ -49,6 +52,16 @@ fn run(name: &str, count: u64) -> Result<(), Trouble> {
             enter(count, &mut rt.create(&shared, None)?, &mut rt.create(&shared, None)?)?;
         }
         "enter-own" => enter(count, &mut state, &mut ops::isolated(&rt)?)?,
+        "swap-same" => swapping(&rt, [id; 2], |swap| swap(count))?,
+        "swap-shared" => {
+            let shared = InterpreterConfig::isolated().with_gil(GilChoice::Shared);
+            let states = [rt.create(&shared, None)?, rt.create(&shared, None)?];
+            swapping(&rt, states.each_ref().map(ThreadState::interpreter), |swap| swap(count))?;
+        }
+        "swap-own" => {
+            let other = ops::isolated(&rt)?.interpreter();
+            swapping(&rt, [id, other], |swap| swap(count))?;
+        }
         "thread-state" => times.try_for_each(|_| ops::thread_state(&rt, id))?,
         "guard" | "guard-labelled" | "ensure-nested" | "ensure-nested-id" => {
             let view = rt.interpreter(id)?.view()?;

@@ -26,7 +26,7 @@ mod scaling;
 mod shared_gil;
 mod start;
 mod strategies;
-mod swap;
+pub mod swap;
 mod teardown;
 mod thread_state;
 

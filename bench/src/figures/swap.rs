@@ -63,12 +63,24 @@ fn across(effort: Effort, config: &InterpreterConfig) -> Result<Samples, Trouble
     swap(effort, &rt, ids)
 }
 
-fn swap(effort: Effort, rt: &Runtime, [from, to]: [InterpreterId; 2]) -> Result<Samples, Trouble> {
+fn swap(effort: Effort, rt: &Runtime, ids: [InterpreterId; 2]) -> Result<Samples, Trouble> {
+    swapping(rt, ids, |swap| rounds(effort, swap))
+}
+
+/// Runs `f`, which is given how to swap so many times between thread states of two interpreters.
+///
+/// # Errors
+/// The kernel's, and what `f` answers.
+pub fn swapping<R>(
+    rt: &Runtime,
+    [from, to]: [InterpreterId; 2],
+    f: impl FnOnce(&mut dyn FnMut(u64) -> Result<(), Trouble>) -> Result<R, Trouble>,
+) -> Result<R, Trouble> {
     // SAFETY: [R1]: the thread states are made and used on this thread, and deleted when both are detached.
     unsafe {
         let (mut next, mut other) = (raw::thread_new(rt, from)?, raw::thread_new(rt, to)?);
         raw::attach(rt, next)?;
-        let samples = rounds(effort, |count| {
+        let answer = f(&mut |count| {
             for _ in 0..count {
                 mem::swap(&mut next, &mut other);
                 black_box(raw::swap(rt, Some(next))?);
@@ -81,7 +93,7 @@ fn swap(effort: Effort, rt: &Runtime, [from, to]: [InterpreterId; 2]) -> Result<
             raw::thread_clear(rt, state)?;
             raw::thread_delete_current(rt)?;
         }
-        Ok(samples)
+        Ok(answer)
     }
 }
 

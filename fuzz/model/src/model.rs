@@ -89,6 +89,8 @@ pub(crate) struct Frame {
     pub(crate) thread: Key,
     pub(crate) attached: bool,
     pub(crate) lent: bool,
+    /// It has an activation of its own, and is not under that of the frame around it.
+    pub(crate) counted: bool,
 }
 
 pub(crate) struct Object {
@@ -177,10 +179,8 @@ impl Model {
     }
 
     pub(crate) fn activations(&self, key: Key) -> usize {
-        // Above a frame that is attached still, as in `call_out`, one is under its activation.
-        let counted = |at: usize| at == 0 || !self.frames[at - 1].attached;
-        let own = |at: &usize| self.frames[*at].interpreter == key && counted(*at);
-        (0..self.frames.len()).filter(own).count() + self.interpreters[key].visits
+        self.frames.iter().filter(|frame| frame.interpreter == key && frame.counted).count()
+            + self.interpreters[key].visits
     }
 
     pub(crate) fn thread_count(&self, key: Key) -> usize {
@@ -335,23 +335,28 @@ impl Model {
             return Err(AttachError::AlreadyAttached);
         }
         self.may_enter(thread)?;
-        self.open(thread);
+        self.open(thread, false);
         Ok(())
     }
 
-    fn open(&mut self, thread: Key) {
+    /// `stays`: inside the innermost frame, of the same interpreter, under its activation.
+    fn open(&mut self, thread: Key, stays: bool) {
         let interpreter = self.threads[thread].interpreter;
+        // Above a frame that is attached still, as in `call_out`, one is under its activation too.
+        let counted = !stays && self.frames.last().is_none_or(|outer| !outer.attached);
         if let Some(outer) = self.frames.last().map(|frame| frame.thread) {
             self.inherit_scope(thread, outer);
         }
-        self.frames.push(Frame { interpreter, thread, attached: true, lent: false });
+        self.frames.push(Frame { interpreter, thread, attached: true, lent: false, counted });
     }
 
     /// The innermost frame lets go of its thread state and another one is attached.
     pub(crate) fn enter(&mut self, thread: Key) -> Result<(), AttachError> {
         self.may_enter(thread)?;
+        let stays =
+            self.frames.last().is_some_and(|frame| frame.interpreter == self.threads[thread].interpreter);
         self.lend(true);
-        self.open(thread);
+        self.open(thread, stays);
         Ok(())
     }
 
@@ -365,7 +370,7 @@ impl Model {
                 return Err(AttachError::AlreadyAttached);
             }
             let thread = self.new_thread(interpreter).map_err(|_| AttachError::Finalizing)?;
-            self.open(thread);
+            self.open(thread, false);
             return Ok(Some(thread));
         };
         let thread = self.frames[open].thread;
@@ -375,7 +380,7 @@ impl Model {
             return Err(AttachError::AlreadyAttached);
         }
         self.may_enter(thread)?;
-        self.open(thread);
+        self.open(thread, false);
         Ok(None)
     }
 

@@ -10,7 +10,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{mem::MaybeUninit, ptr};
+use core::{marker::PhantomData, mem::MaybeUninit, ptr};
 
 use crate::{
     eval::breaker::{DEADLINE, FUEL},
@@ -286,9 +286,9 @@ impl<H: Host> Inherited<H> {
         Inherited(MaybeUninit::uninit())
     }
 
-    /// What bounds the code that opened this frame bounds the frame, until [`close`](Self::close).
+    /// What bounds the code that opened this frame bounds the frame, until the answer is dropped.
     #[inline]
-    pub(crate) fn open(&mut self, place: Place<'_, H>, session: &Session) {
+    pub(crate) fn open<'a>(&'a mut self, place: Place<'_, H>, session: &'a Session) -> Bounds<'a, H> {
         // Only a frame inside another is bound by anything.
         // SAFETY: [S1] holds for every record of the chain.
         if let Some(outer) = unsafe { session.prev.get().as_ref() } {
@@ -298,9 +298,10 @@ impl<H: Host> Inherited<H> {
                 self.inherit(place.rt, place.thread, session, outer);
             }
         }
+        Bounds(session, PhantomData)
     }
 
-    /// Its arguments are plain references, so that a place need not lie in memory for it; so it is in `leave`.
+    /// Its arguments are plain references, so that a place need not lie in memory for it.
     #[cold]
     #[inline(never)]
     fn inherit(&mut self, rt: &Runtime<H>, thread: &ThreadSlot, frame: &Session, outer: &Session) {
@@ -319,21 +320,32 @@ impl<H: Host> Inherited<H> {
             self.0.write(Scope { frame, ..scope }).begin(rt);
         }
     }
+}
 
-    /// The frame closes: with it the scope that it inherited, if it did.
-    #[inline]
-    pub(crate) fn close(place: Place<'_, H>, session: &Session) {
-        if !place.thread.scopes.get().is_null() {
-            Self::leave(place.rt, &place.interpreter.head, place.thread, session);
-        }
-    }
+/// What bounds an open frame. Dropped, with it goes the scope that the frame inherited, if it did.
+pub(crate) struct Bounds<'a, H: Host>(&'a Session, PhantomData<&'a Inherited<H>>);
 
+impl<H: Host> Bounds<'_, H> {
     #[cold]
     #[inline(never)]
-    fn leave(rt: &Runtime<H>, interpreter: &InterpreterHead, thread: &ThreadSlot, session: &Session) {
+    fn leave(session: &Session) {
+        // SAFETY: the frame is open, and one of `H`.
+        let place = unsafe { Place::<H>::of_frame(session) };
         // All scopes that were opened in the frame are closed.
-        if let Some(scope) = Scope::<H>::innermost(thread).filter(|scope| ptr::eq(scope.frame, session)) {
-            scope.close(rt, interpreter);
+        if let Some(scope) = Scope::<H>::innermost(place.thread).filter(|scope| ptr::eq(scope.frame, session))
+        {
+            scope.close(place.rt, &place.interpreter.head);
+        }
+    }
+}
+
+impl<H: Host> Drop for Bounds<'_, H> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: [S1] the slots of an open frame are alive.
+        let thread = unsafe { &*self.0.thread.get() };
+        if !thread.scopes.get().is_null() {
+            Self::leave(self.0);
         }
     }
 }

@@ -214,7 +214,7 @@ impl<H: Host> Place<'_, H> {
         self.interpreter.gil().take_untimed(self.thread, &self.interpreter.head);
         self.came();
         // SAFETY: only this thread can reach the interpreter; nothing else is attached on it.
-        let started = unsafe { self.frame(false, |cx| cx.start_guest(table)) };
+        let started = unsafe { self.last_frame(|cx| cx.start_guest(table)) };
         started.map_err(|error| match error {
             GuestError::Alloc(error) => match error.cause {
                 AllocCause::HardLimit | AllocCause::SoftLimit => ConfigError::LimitBelowFootprint.into(),

@@ -78,7 +78,7 @@ pub(crate) fn take_down<H: Host>(
 /// uses.
 pub(crate) unsafe fn clear_on<H: Host>(place: Place<'_, H>, ledger: &mut Ledger) {
     // SAFETY: passed on.
-    unsafe { place.frame(true, |cx| cx.take_down(ledger)) }
+    unsafe { place.frame(|cx| cx.take_down(ledger)) }
 }
 
 /// Takes a cleared interpreter out of the registry. The phase is CLEARING and nobody is left inside.
@@ -98,7 +98,7 @@ pub(super) fn with_token<H: Host>(
         thread.session.close::<H>();
         // SAFETY: the phase is CLEARING, so nobody else can reach the interpreter; this thread holds its GIL
         // through `place` until `frame` has run.
-        unsafe { place.frame(false, f) };
+        unsafe { place.last_frame(f) };
         return;
     }
     let thread = &slot.reserve;
@@ -119,13 +119,13 @@ pub(super) fn with_token<H: Host>(
                 Place::of_session(theirs, session).lend_gil(session, || {
                     slot.gil().take_untimed(thread, &slot.head);
                     place.came();
-                    place.frame(false, f);
+                    place.last_frame(f);
                 });
             }
             None => {
                 slot.gil().take_untimed(thread, &slot.head);
                 place.came();
-                place.frame(false, f);
+                place.last_frame(f);
             }
         }
     }

@@ -138,8 +138,8 @@ impl<H: Host> RawThreadState<H> {
 pub(super) struct Use<'rt>(&'rt ThreadSlot, u32);
 
 impl<'rt> Use<'rt> {
-    pub(super) fn begin<H: Host>(place: Place<'rt, H>, state: RawThreadState<H>) -> Option<Self> {
-        place.thread.take_raw(state.generation).then(|| Use(place.thread, state.generation))
+    pub(super) fn begin<H: Host>(place: Place<'rt, H>, generation: u32) -> Option<Self> {
+        place.thread.take_raw(generation).then(|| Use(place.thread, generation))
     }
 
     /// The use that an attach began and forgot.
@@ -178,10 +178,15 @@ impl<'rt, H: Host> Suspended<'rt, H> {
     }
 }
 
+/// The rest of a detach, when session and GIL are gone: but for the activation, which is counted still.
+pub(super) fn leave_thread<H: Host>(place: Place<'_, H>) {
+    place.thread.set_status(Status::Detached);
+    place.thread.leave_raw_alive();
+}
+
 /// The rest of a detach, when session and GIL are gone.
 pub(super) fn leave<H: Host>(place: Place<'_, H>) {
-    place.thread.set_status(Status::Detached);
-    drop(Use::of_attached(place));
+    leave_thread(place);
     place.leave();
 }
 

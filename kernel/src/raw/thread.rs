@@ -7,10 +7,15 @@ use core::{mem, ptr};
 use crate::{
     error::{AttachError, ThreadError},
     host::Host,
-    interpreter::{InterpreterId, Phase},
-    raw::state::{RawThreadState, Suspended, Use, leave},
+    interpreter::{InterpreterId, InterpreterSlot, Phase},
+    raw::state::{RawThreadState, Suspended, Use, leave_thread},
     runtime::Runtime,
-    thread::{Attached, Status, ThreadWhence, place::Place, session::Session},
+    thread::{
+        Attached, Status, ThreadWhence,
+        place::Place,
+        session::{Hold, Session},
+        slot::ThreadSlot,
+    },
 };
 
 /// The raw attach that is innermost on this thread.
@@ -62,19 +67,35 @@ pub unsafe fn thread_new<H: Host>(
 ///
 /// # Safety
 /// \[R1\], see [`raw`](crate::raw). The thread state was made by this layer.
+#[inline]
 pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), AttachError> {
     // SAFETY: passed on.
     let place = unsafe { state.place(rt) };
+    // SAFETY: passed on.
+    unsafe { attach_to(rt, place.interpreter, place.thread, state.generation) }
+}
+
+/// As [`attach`], with everything in registers.
+///
+/// # Safety
+/// As there.
+#[inline(never)]
+unsafe fn attach_to<'rt, H: Host>(
+    rt: &'rt Runtime<H>,
+    interpreter: &'rt InterpreterSlot<H>,
+    thread: &'rt ThreadSlot,
+    generation: u32,
+) -> Result<(), AttachError> {
+    let place = Place { rt, interpreter, thread };
     if Session::held::<H>().is_some() {
         return Err(rt.already_attached());
     }
-    let activation = place.activate(state.generation)?;
-    let used = Use::begin(place, state).ok_or(AttachError::AlreadyAttached)?;
+    let activation = place.activate(generation)?;
+    let used = Use::begin(place, generation).ok_or(AttachError::AlreadyAttached)?;
     place.take_gil()?;
     mem::forget((activation, used));
-    // SAFETY: the record lies in the thread slot, which is type-stable; [R1] for the order.
-    unsafe { place.thread.session.open(place) };
-    place.notice_mains();
+    // SAFETY: passed on.
+    unsafe { open(place) };
     Ok(())
 }
 
@@ -87,16 +108,18 @@ pub unsafe fn attach<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Resu
 /// \[R1\], see [`raw`](crate::raw)
 pub unsafe fn detach<H: Host>(rt: &Runtime<H>) -> Result<RawThreadState<H>, AttachError> {
     let place = innermost(rt).ok_or(AttachError::NotAttached)?;
-    Ok(let_go(place).0)
+    let state = RawThreadState::of(place);
+    drop(let_go(place));
+    Ok(state)
 }
 
 /// Detaches, but for the use, which is over when the answer is dropped.
-fn let_go<H: Host>(place: Place<'_, H>) -> (RawThreadState<H>, Use<'_>) {
-    let (raw, used) = (RawThreadState::of(place), Use::of_attached(place));
+fn let_go<H: Host>(place: Place<'_, H>) -> Use<'_> {
+    let used = Use::of_attached(place);
     place.thread.session.close::<H>();
     place.drop_gil(Status::Detached);
     place.leave();
-    (raw, used)
+    used
 }
 
 /// Attaches another thread state in place of the present one (`PyThreadState_Swap`; SPEC T3), and names the present
@@ -107,6 +130,7 @@ fn let_go<H: Host>(place: Place<'_, H>) -> (RawThreadState<H>, Use<'_>) {
 ///
 /// # Safety
 /// As for [`attach`].
+#[inline]
 pub unsafe fn swap<H: Host>(
     rt: &Runtime<H>,
     to: Option<RawThreadState<H>>,
@@ -116,37 +140,120 @@ pub unsafe fn swap<H: Host>(
         return unsafe { to.map_or(Ok(()), |to| attach(rt, to)) }.map(|()| None);
     };
     let old = RawThreadState::of(from);
-    let Some(state) = to else {
-        // SAFETY: passed on.
-        return unsafe { detach(rt) }.map(Some);
-    };
-    if state == old {
-        return Ok(Some(old));
-    }
-    // SAFETY: passed on.
-    let place = unsafe { state.place(rt) };
-    let activation = place.activate(state.generation)?;
-    let used = Use::begin(place, state).ok_or(AttachError::AlreadyAttached)?;
-    let suspended = if ptr::eq(place.interpreter.gil(), from.interpreter.gil()) {
-        place.admit_thread()?;
-        from.thread.session.close::<H>();
-        // SAFETY: [T1] this thread holds the GIL that both use.
-        unsafe { place.rename_gil(from) };
-        None
-    } else {
-        let suspended = Suspended::new(from);
-        place.take_gil()?;
-        Some(suspended)
-    };
-    mem::forget((activation, used));
-    // SAFETY: as in `attach`.
-    unsafe { place.thread.session.open(place) };
-    place.notice_mains();
-    match suspended {
-        Some(suspended) => suspended.detach(),
-        None => leave(from),
+    match to {
+        None => drop(let_go(from)),
+        Some(state) if state == old => {}
+        Some(state) => {
+            // SAFETY: passed on; slots are type-stable.
+            unsafe { swap_to(rt, &*state.interpreter, &*state.thread, state.generation, from.thread) }?;
+        }
     }
     Ok(Some(old))
+}
+
+/// `present`: the thread state that is attached. Arguments and answer go in registers.
+///
+/// # Safety
+/// As for [`attach`].
+#[inline(never)]
+unsafe fn swap_to<'rt, H: Host>(
+    rt: &'rt Runtime<H>,
+    interpreter: &'rt InterpreterSlot<H>,
+    thread: &'rt ThreadSlot,
+    generation: u32,
+    present: &'rt ThreadSlot,
+) -> Result<(), AttachError> {
+    // SAFETY: passed on.
+    unsafe {
+        match ptr::eq(present.session.interpreter.get(), ptr::from_ref(interpreter).cast()) {
+            true => swap_within(rt, interpreter, thread, generation, present),
+            false => swap_across(rt, interpreter, thread, generation, present),
+        }
+    }
+}
+
+/// As [`swap_to`], in one interpreter.
+///
+/// # Safety
+/// As there.
+#[inline(never)]
+unsafe fn swap_within<'rt, H: Host>(
+    rt: &'rt Runtime<H>,
+    interpreter: &'rt InterpreterSlot<H>,
+    thread: &'rt ThreadSlot,
+    generation: u32,
+    present: &'rt ThreadSlot,
+) -> Result<(), AttachError> {
+    let place = Place { rt, interpreter, thread };
+    if rt.host().in_interrupt() {
+        return Err(AttachError::InInterrupt);
+    }
+    // The activation that is counted is handed over.
+    place.beside(generation)?;
+    let used = Use::begin(place, generation).ok_or(AttachError::AlreadyAttached)?;
+    place.admit_thread()?;
+    mem::forget(used);
+    // SAFETY: passed on; [T1] one interpreter has one GIL.
+    unsafe { take_over(place, Place { thread: present, ..place }) };
+    Ok(())
+}
+
+/// As [`swap_to`], to another interpreter.
+///
+/// # Safety
+/// As there.
+#[inline(never)]
+unsafe fn swap_across<'rt, H: Host>(
+    rt: &'rt Runtime<H>,
+    interpreter: &'rt InterpreterSlot<H>,
+    thread: &'rt ThreadSlot,
+    generation: u32,
+    present: &'rt ThreadSlot,
+) -> Result<(), AttachError> {
+    let place = Place { rt, interpreter, thread };
+    // SAFETY: [S1] an open session's slots are alive; [R1] they belong to this runtime.
+    let from = unsafe { Place::of_session(rt, &present.session) };
+    let activation = place.activate(generation)?;
+    let used = Use::begin(place, generation).ok_or(AttachError::AlreadyAttached)?;
+    if !ptr::eq(interpreter.gil(), from.interpreter.gil()) {
+        let suspended = Suspended::new(from);
+        place.take_gil()?;
+        mem::forget((activation, used));
+        // SAFETY: passed on.
+        unsafe { open(place) };
+        suspended.detach();
+        return Ok(());
+    }
+    place.admit_thread()?;
+    mem::forget((activation, used));
+    // SAFETY: passed on; [T1] this thread holds the GIL that both use.
+    unsafe { take_over(place, from) };
+    from.leave();
+    Ok(())
+}
+
+/// Attaches through `place` in place of `from`, under the GIL that this thread holds. It does not unwind.
+///
+/// # Safety
+/// As for [`attach`]; activation and use are counted, and one GIL serves both.
+unsafe fn take_over<H: Host>(place: Place<'_, H>, from: Place<'_, H>) {
+    from.thread.session.hold.set(Hold::Nothing);
+    // SAFETY: [T1] passed on.
+    unsafe { place.rename_gil(from) };
+    // SAFETY: as in `open`; the other record is innermost.
+    unsafe { place.thread.session.replace(place, &from.thread.session) };
+    place.notice_mains();
+    leave_thread(from);
+}
+
+/// Makes an attach innermost, whose activation is counted and whose GIL is held.
+///
+/// # Safety
+/// As for [`attach`].
+unsafe fn open<H: Host>(place: Place<'_, H>) {
+    // SAFETY: the record lies in the thread slot, which is type-stable; [R1] for the order.
+    unsafe { place.thread.session.open(place) };
+    place.notice_mains();
 }
 
 /// Runs `f` with a token for the thread state that is attached by the raw layer, or whose token a safe frame lent by
@@ -170,7 +277,7 @@ pub unsafe fn with_token<H: Host, R>(
     }
     // SAFETY: the raw attach counts an activation and holds the GIL through this place; it has no token of its
     // own, so the new one is unique.
-    Ok(unsafe { place.frame(true, f) })
+    Ok(unsafe { place.frame(f) })
 }
 
 /// Drops what a thread state holds (`PyThreadState_Clear`; SPEC T1). A thread state of its interpreter must be attached
@@ -190,12 +297,12 @@ pub unsafe fn thread_clear<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -
     }
     let own = Place { thread, ..place };
     // The attached one is in this caller's use already.
-    let used = Use::begin(own, state);
+    let used = Use::begin(own, state.generation);
     if !ptr::eq(thread, place.thread) && (used.is_none() || thread.status() != Status::Detached) {
         return Err(ThreadError::InUse);
     }
     // SAFETY: this thread holds the GIL of the interpreter, so nobody runs `own`; its data is dropped on a token.
-    unsafe { own.frame(true, |cx| cx.drop_thread_data()) };
+    unsafe { own.frame(|cx| cx.drop_thread_data()) };
     place.interpreter.head.vacate_main_slot(thread);
     thread.cleared.set(true);
     Ok(())
@@ -211,7 +318,7 @@ pub unsafe fn thread_clear<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -
 pub unsafe fn thread_delete<H: Host>(rt: &Runtime<H>, state: RawThreadState<H>) -> Result<(), ThreadError> {
     // SAFETY: passed on.
     let place = unsafe { state.place(rt) };
-    let used = Use::begin(place, state);
+    let used = Use::begin(place, state.generation);
     // SAFETY: passed on.
     let cleared = unsafe {
         state.read(rt, |place| match place.thread.status() {
@@ -242,7 +349,7 @@ pub unsafe fn thread_delete_current<H: Host>(rt: &Runtime<H>) -> Result<(), Thre
     // SAFETY: passed on.
     unsafe { thread_clear(rt, state) }?;
     // In use for ever, so that nobody attaches it meanwhile.
-    mem::forget(let_go(place).1);
+    mem::forget(let_go(place));
     rt.delete_thread(place.thread, place.interpreter, state.generation);
     Ok(())
 }

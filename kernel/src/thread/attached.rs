@@ -161,22 +161,28 @@ impl<'i, H: Host> Attached<'i, H> {
         if self.slot().head.word.is_finalizing() {
             return Err(AttachError::Finalizing);
         }
-        let to = other.place();
-        // First: only an activation keeps the other's slot from its next tenant, and so its GIL what it is.
-        let own = self.slot().gil();
-        let activation = match own.keeps() {
-            Hold::Nothing => to.activate(other.generation())?,
-            _ => to.activate_under(own, other.generation())?,
-        };
-        if !ptr::eq(to.interpreter.gil(), own) {
-            return self.detach(|| to.run(activation, f));
-        }
-        if to.interpreter.head.word.is_finalizing() {
-            return Err(AttachError::Finalizing);
+        let (to, own) = (other.place(), self.slot().gil());
+        let mut activation = None;
+        if ptr::eq(to.interpreter, self.slot()) {
+            to.beside(other.generation())?;
+        } else {
+            // First: only an activation keeps the other's slot from its next tenant, and so its GIL what it is.
+            let counted = match own.keeps() {
+                Hold::Nothing => to.activate(other.generation())?,
+                _ => to.activate_under(own, other.generation())?,
+            };
+            if !ptr::eq(to.interpreter.gil(), own) {
+                return self.detach(|| to.run(counted, f));
+            }
+            if to.interpreter.head.word.is_finalizing() {
+                return Err(AttachError::Finalizing);
+            }
+            activation = Some(counted);
         }
         to.admit_thread()?;
-        // SAFETY: the activation lives until this function returns; both interpreters use one GIL, which this
-        // thread holds through its own place.
+        let _activation = activation;
+        // SAFETY: an activation of the other interpreter lives until this function returns, or this frame's does for both; one
+        // GIL serves both, which this thread holds through its own place.
         Ok(unsafe { to.frame_under(self.place(), self.session(), f) })
     }
 

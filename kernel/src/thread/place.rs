@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use core::{mem, ptr};
+use core::{marker::PhantomData, mem, ptr};
 
 use crate::{
     error::AttachError,
@@ -64,6 +64,16 @@ impl<'rt, H: Host> Place<'rt, H> {
         }
     }
 
+    /// The same, of the runtime that the frame borrows.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(crate) unsafe fn of_frame(session: &'rt Session) -> Self {
+        // SAFETY: an open frame borrows its runtime; the rest is passed on.
+        unsafe { Self::of_session(&*session.runtime.get().cast::<Runtime<H>>(), session) }
+    }
+
     /// Counts an activation for the thread state of `generation`.
     ///
     /// The order matters: the count first, the generation second. An interpreter slot gets its next tenant
@@ -83,6 +93,16 @@ impl<'rt, H: Host> Place<'rt, H> {
             return Err(AttachError::Ended);
         }
         Err(self.refusal(entered, generation))
+    }
+
+    /// What [`activate`](Self::activate) would answer for the thread state of `generation`, where this thread has an activation of
+    /// this very slot already, which serves for both: it keeps the interpreter, and so the thread state but for a delete.
+    #[inline]
+    pub(crate) fn beside(self, generation: u32) -> Result<(), AttachError> {
+        match self.interpreter.head.word.admits() {
+            Activate::Entered if self.thread.generation() == generation => Ok(()),
+            refused => Err(self.refusal(refused, generation)),
+        }
     }
 
     /// As [`activate`](Self::activate), for a thread that keeps `gil` and may take no other.
@@ -286,54 +306,79 @@ impl<'rt, H: Host> Place<'rt, H> {
         answer
     }
 
-    /// Runs `f` in a new frame. `gil_held`: this thread holds the GIL through this place already, and keeps it.
+    /// Runs `f` in a new frame, under the GIL that this thread holds through this place and keeps.
     ///
     /// # Safety
     /// An activation of this interpreter stays counted meanwhile, or the caller alone can reach it (creation,
-    /// clearing). If `gil_held` is false, no thread state is attached on this thread.
+    /// clearing).
     #[inline]
-    pub(crate) unsafe fn frame<R>(
-        self,
-        gil_held: bool,
-        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
-    ) -> R {
-        struct Close<'a, 'rt, H: Host>(&'a Session, Place<'rt, H>, bool);
-        impl<H: Host> Drop for Close<'_, '_, H> {
+    pub(crate) unsafe fn frame<R>(self, f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R) -> R {
+        // SAFETY: passed on.
+        unsafe { Self::frame_of(self.rt, self.interpreter, self.thread, f) }
+    }
+
+    /// As [`frame`](Self::frame), after which the GIL is let go.
+    ///
+    /// # Safety
+    /// As there; no other thread state is attached on this thread.
+    #[inline]
+    pub(crate) unsafe fn last_frame<R>(self, f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R) -> R {
+        struct Release<'rt, H: Host>(Place<'rt, H>);
+        impl<H: Host> Drop for Release<'_, H> {
             #[inline]
             fn drop(&mut self) {
-                Inherited::close(self.1, self.0);
-                self.0.close::<H>();
-                if !self.2 {
-                    self.1.drop_gil(Status::Detached);
-                }
+                self.0.drop_gil(Status::Detached);
             }
         }
+        let _release = Release(self);
+        // SAFETY: passed on.
+        unsafe { self.frame(f) }
+    }
+
+    /// Its arguments are plain references, which go in registers: what was just written to memory in words is not to be
+    /// read from there in larger pieces, which processors do slowly.
+    ///
+    /// # Safety
+    /// As for [`frame`](Self::frame).
+    #[inline]
+    unsafe fn frame_of<R>(
+        rt: &'rt Runtime<H>,
+        interpreter: &'rt InterpreterSlot<H>,
+        thread: &'rt ThreadSlot,
+        f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R,
+    ) -> R {
         /// A panic goes through the frame: others are told of its calls here, for what follows `f` does not run.
-        struct Unwinds<'rt, H: Host>(Place<'rt, H>);
+        struct Unwinds<'a, H: Host>(&'a Session, PhantomData<&'a Runtime<H>>);
         impl<H: Host> Drop for Unwinds<'_, H> {
             #[cold]
             fn drop(&mut self) {
-                self.0.share_calls();
+                // SAFETY: the frame is open, and one of `H`.
+                unsafe { Place::<H>::of_frame(self.0) }.share_calls();
             }
         }
+        let place = Place { rt, interpreter, thread };
         let session = Session::new();
-        let mut inherited = Inherited::new();
-        // SAFETY: the record is closed by `close` below, before it leaves the stack; frames are closures, so
-        // they close in reverse order.
-        unsafe { session.open(self) };
-        let close = Close(&session, self, gil_held);
-        inherited.open(self, &session);
-        // SAFETY: this thread holds the GIL through this place until `close` drops, and the session is open.
-        let mut token = unsafe { Attached::new(self, &session) };
-        let unwinds = Unwinds(self);
+        let mut room = Inherited::new();
+        // SAFETY: the answer is dropped before the record leaves the stack; frames are closures, so they close in reverse
+        // order.
+        let _open = unsafe { session.opened(place) };
+        let _bounds = room.open(place, &session);
+        // SAFETY: this thread holds the GIL through this place until the frame is closed, and the session is open.
+        let mut token = unsafe { Attached::new(place, &session) };
+        let unwinds = Unwinds::<H>(&session, PhantomData);
         let answer = f(&mut token);
         mem::forget(unwinds);
-        // What the frame's last references left behind, and its calls: no other thread state is told of it.
-        if self.thread.breaker.bits() & (OWED | MINE) != 0 || self.interpreter.head.take_untold() {
+        if place.is_untidy() {
             token.tidy();
         }
-        drop(close);
         answer
+    }
+
+    /// Whether a frame that closes leaves something behind: what its last references left, and its calls. No other thread
+    /// state is told of it.
+    #[inline]
+    fn is_untidy(self) -> bool {
+        self.thread.breaker.bits() & (OWED | MINE) != 0 || self.interpreter.head.take_untold()
     }
 
     /// Runs `f` in a new frame under the GIL that `outer`, attached on this thread, holds: the lock is kept and
@@ -365,28 +410,34 @@ impl<'rt, H: Host> Place<'rt, H> {
         // SAFETY: [T1] as above.
         unsafe { self.rename_gil(outer) };
         // SAFETY: passed on; the GIL is held through this place now.
-        let answer = unsafe { self.frame(true, f) };
+        let answer = unsafe { self.frame(f) };
         drop(back);
         answer
     }
 
     /// Runs `f` in a frame inside one of this place that is open on this thread, its token lent and its GIL held. The outer one's
-    /// activation keeps the interpreter for both.
+    /// activation keeps the interpreter for both, and what bounds the outer one bounds this one by its thread state. After a panic
+    /// the thread state is still told of its calls.
     #[inline]
     pub(crate) fn nest<R>(self, f: impl for<'i> FnOnce(&mut Attached<'i, H>) -> R) -> Result<R, AttachError> {
         self.admits()?;
-        // SAFETY: the outer frame stays open meanwhile, and with it its activation; its token is lent, so the new one is
-        // unique.
-        Ok(unsafe { self.frame(true, f) })
+        let session = Session::new();
+        // SAFETY: as in `frame_of`.
+        let _open = unsafe { session.opened(self) };
+        // SAFETY: the outer frame stays open meanwhile, and with it its activation and its GIL; its token is lent, so the new
+        // one is unique.
+        let mut token = unsafe { Attached::new(self, &session) };
+        let answer = f(&mut token);
+        if self.is_untidy() {
+            token.tidy();
+        }
+        Ok(answer)
     }
 
     /// Whether a frame may be opened inside one of this place.
     #[inline]
     pub(crate) fn admits(self) -> Result<(), AttachError> {
-        match self.interpreter.head.word.admits() {
-            Activate::Entered => Ok(()),
-            refused => Err(self.refusal(refused, self.thread.generation())),
-        }
+        self.beside(self.thread.generation())
     }
 
     /// Attaches and runs `f`.
@@ -411,6 +462,6 @@ impl<'rt, H: Host> Place<'rt, H> {
     ) -> Result<R, AttachError> {
         self.take_gil()?;
         // SAFETY: the activation lives until this function returns; the caller says the rest.
-        Ok(unsafe { self.frame(false, f) })
+        Ok(unsafe { self.last_frame(f) })
     }
 }

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use core::ptr;
+use core::{marker::PhantomData, ptr};
 
 use crate::{
     host::{CurrentSlot, Host},
@@ -48,6 +48,16 @@ pub(crate) struct Session {
     pub(crate) hold: Cell<Hold>,
     /// The token's `&mut` is borrowed by a lending call, so another token may be opened on this thread.
     pub(crate) lent: Cell<bool>,
+}
+
+/// An open record. Dropped, it is closed.
+pub(crate) struct Opened<'a, H: Host>(&'a Session, PhantomData<fn() -> H>);
+
+impl<H: Host> Drop for Opened<'_, H> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.close::<H>();
+    }
 }
 
 impl Session {
@@ -93,6 +103,25 @@ impl Session {
     /// The record stays where it is until [`close`](Self::close), on the same thread, in reverse order.
     #[inline]
     pub(crate) unsafe fn open<H: Host>(&self, place: Place<'_, H>) {
+        // SAFETY: passed on.
+        unsafe { self.open_inside(place, H::Slot::get().cast()) }
+    }
+
+    /// Makes this record the innermost frame in place of `other`, which is, and is closed.
+    ///
+    /// # Safety
+    /// As for [`open`](Self::open).
+    #[inline]
+    pub(crate) unsafe fn replace<H: Host>(&self, place: Place<'_, H>, other: &Session) {
+        other.hold.set(Hold::Nothing);
+        // SAFETY: passed on.
+        unsafe { self.open_inside(place, other.prev.get()) }
+    }
+
+    /// # Safety
+    /// As for [`open`](Self::open); `outer` is the next outer frame, or null.
+    #[inline]
+    unsafe fn open_inside<H: Host>(&self, place: Place<'_, H>, outer: *const Session) {
         self.thread.set(place.thread);
         // From the whole slot, so that the slot can be reached through it.
         self.interpreter.set(ptr::from_ref(place.interpreter).cast());
@@ -100,7 +129,18 @@ impl Session {
         self.gil.set(ptr::from_ref(place.interpreter.gil()).cast());
         self.lent.set(false);
         // SAFETY: passed on from the caller.
-        unsafe { self.push::<H>(Hold::Gil) }
+        unsafe { self.push::<H>(Hold::Gil, outer) }
+    }
+
+    /// As [`open`](Self::open), until the answer is dropped.
+    ///
+    /// # Safety
+    /// As there; the answer is dropped, in reverse order, before anything else happens to the record.
+    #[inline]
+    pub(crate) unsafe fn opened<'a, H: Host>(&'a self, place: Place<'_, H>) -> Opened<'a, H> {
+        // SAFETY: passed on.
+        unsafe { self.open(place) };
+        Opened(self, PhantomData)
     }
 
     /// Makes this record the innermost frame: one without a thread state, of a thread that holds every GIL of `rt`.
@@ -110,15 +150,15 @@ impl Session {
     pub(crate) unsafe fn open_world<H: Host>(&self, rt: &Runtime<H>) {
         self.runtime.set(ptr::from_ref(rt).cast());
         // SAFETY: passed on from the caller.
-        unsafe { self.push::<H>(Hold::World) }
+        unsafe { self.push::<H>(Hold::World, H::Slot::get().cast()) }
     }
 
     /// # Safety
     /// As for [`open`](Self::open).
     #[inline]
-    unsafe fn push<H: Host>(&self, hold: Hold) {
+    unsafe fn push<H: Host>(&self, hold: Hold, outer: *const Session) {
         self.hold.set(hold);
-        self.prev.set(H::Slot::get().cast());
+        self.prev.set(outer);
         // SAFETY: the kernel writes its own slot.
         unsafe { H::Slot::set(ptr::from_ref(self).cast()) }
     }

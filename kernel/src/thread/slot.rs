@@ -190,6 +190,13 @@ impl ThreadSlot {
         let _ = self.raw_user.compare_exchange(generation, 0, Ordering::Release, Ordering::Relaxed);
     }
 
+    /// As [`leave_raw`](Self::leave_raw), where the thread state is sure to live until then: nobody else writes the word while
+    /// it is in use, for its generation is the newest.
+    #[inline]
+    pub(crate) fn leave_raw_alive(&self) {
+        self.raw_user.store(0, Ordering::Release);
+    }
+
     /// Near the memory limit the guest is told at the next safepoint.
     pub(crate) fn notice(&self, nearness: Nearness) {
         if nearness == Nearness::Near {

@@ -121,6 +121,78 @@ fn swapping_crosswise() {
     });
 }
 
+/// Model 7: a swap in one interpreter hands its activation over, and of two that want one thread state one gets it.
+#[test]
+fn swap_against_attach() {
+    model("raw::swap_against_attach", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let a = new(rt);
+        // SAFETY: as in `new`.
+        let id = unsafe { a.interpreter(rt) }.unwrap();
+        // SAFETY: as in `new`.
+        let b = unsafe { raw::thread_new(rt, id) }.unwrap();
+        let number = Guarded::new();
+        let theirs = number.clone();
+        let thread = thread::spawn(move || {
+            // SAFETY: as in `new`.
+            unsafe {
+                match raw::attach(rt, b) {
+                    Ok(()) => {
+                        theirs.bump();
+                        assert!(raw::detach(rt) == Ok(b));
+                        1
+                    }
+                    Err(error) => {
+                        assert_eq!(error, AttachError::AlreadyAttached);
+                        0
+                    }
+                }
+            }
+        });
+        // SAFETY: as in `new`.
+        let mine = unsafe {
+            raw::attach(rt, a).unwrap();
+            let swapped = raw::swap(rt, Some(b));
+            number.bump();
+            assert!(matches!(swapped, Ok(_) | Err(AttachError::AlreadyAttached)));
+            assert!(raw::detach(rt) == Ok(if swapped.is_ok() { b } else { a }));
+            swapped.is_ok()
+        };
+        let ran = thread.join().unwrap();
+        assert!(mine || ran > 0);
+        assert_eq!(number.get(), 1 + ran);
+        assert_eq!(rt.interpreter(id).unwrap().stats().unwrap().activations, 0);
+    });
+}
+
+/// Model 8: the end waits for the activation that a swap handed over.
+#[test]
+fn swap_against_end() {
+    model("raw::swap_against_end", |rt| {
+        let _ = rt.initialize(None).unwrap();
+        let a = new(rt);
+        // SAFETY: as in `new`.
+        let id = unsafe { a.interpreter(rt) }.unwrap();
+        // SAFETY: as in `new`.
+        unsafe {
+            let b = raw::thread_new(rt, id).unwrap();
+            raw::attach(rt, a).unwrap();
+            let thread = thread::spawn(move || assert!(rt.end(id, None).is_ok()));
+            match raw::swap(rt, Some(b)) {
+                Ok(_) => {
+                    assert!(b.id(rt).is_ok(), "it lives while it is attached");
+                    assert!(raw::detach(rt) == Ok(b));
+                }
+                Err(error) => {
+                    assert_eq!(error, AttachError::Finalizing);
+                    assert!(raw::detach(rt) == Ok(a));
+                }
+            }
+            thread.join().unwrap();
+        }
+    });
+}
+
 /// Model 4: the end from inside, against an attach.
 #[test]
 fn end_from_inside() {
