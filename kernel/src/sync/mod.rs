@@ -26,7 +26,7 @@ pub(crate) use {
     core::cell::Cell,
     shuttle::{
         hint::spin_loop,
-        sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+        sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence},
     },
 };
 
