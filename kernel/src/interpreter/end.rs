@@ -23,6 +23,8 @@ pub(crate) fn key<H: Host>(slot: &InterpreterSlot<H>) -> usize {
 }
 
 /// Whoever ends the interpreter, or waits for its end, looks again.
+#[cold]
+#[inline(never)]
 pub(crate) fn wake<H: Host>(rt: &Runtime<H>, slot: &InterpreterSlot<H>) {
     rt.host().park().unpark(key(slot));
     rt.moved_on();

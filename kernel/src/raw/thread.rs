@@ -236,6 +236,7 @@ unsafe fn swap_across<'rt, H: Host>(
 ///
 /// # Safety
 /// As for [`attach`]; activation and use are counted, and one GIL serves both.
+#[inline]
 unsafe fn take_over<H: Host>(place: Place<'_, H>, from: Place<'_, H>) {
     from.thread.session.hold.set(Hold::Nothing);
     // SAFETY: [T1] passed on.
