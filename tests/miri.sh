@@ -34,11 +34,13 @@ backends() {
     run "memory and containers; 32 bits" "" "${bits32[@]}" "${tests[@]}" --test conformance -- \
         bare_host::memory bare_host::limits bare_host::accounts bare_host::containers
     run "out of memory; 32 bits" "" "${bits32[@]}" "${tests[@]}" --test oom
+    # Of the kernel's, for this lane is the shorter one.
+    run "lying hosts, traps" "" "${tests[@]}" --test lying --test traps
+    run "statics, wrapped domains, one heap for all" "" "${tests[@]}" --test statics --test wrapped --test wrong_interpreter --test one_heap
 }
 
 kernel() {
-    run "out of memory, lying hosts, traps, the model" "" "${tests[@]}" --test oom --test lying --test traps --test model
-    run "statics, wrapped domains, one heap for all" "" "${tests[@]}" --test statics --test wrapped --test wrong_interpreter --test one_heap
+    run "out of memory, the model" "" "${tests[@]}" --test oom --test model
     # The bare host's region is one allocation, in which tree borrows are slow.
     run "conformance on the bare host" "" "${tests[@]}" --test conformance bare_host
     run "conformance on the std host; tree borrows" "-Zmiri-tree-borrows" "${tests[@]}" --test conformance std_host
